@@ -1,0 +1,248 @@
+"""Notes, pedal and pieces, and their way in and out of MIDI files.
+
+Times are seconds, pitches MIDI numbers, velocities 1-127. Offsets exist in two conventions: `Note.offset_s` is
+always the key release; `extend_by_pedal` gives the pedal-extended end, the habit of the MAESTRO data set
+(Hawthorne et al., ICLR 2019).
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import mido
+import numpy as np
+import pretty_midi
+
+from s2s_lib.errors import InputError
+from s2s_lib.files import atomic_write
+
+LOWEST_PITCH, HIGHEST_PITCH = 21, 108  # A0 and C8, the piano's 88 keys
+PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
+SUSTAIN = 64  # MIDI controller number of the sustain pedal; a value of 64 or more is 'down'
+TICKS_PER_BEAT = 960  # half a millisecond per tick at 120 beats a minute
+
+
+@dataclass(frozen=True, order=True)
+class Note:
+    """One played note: onset and key release in seconds, MIDI pitch 21-108, velocity 1-127."""
+
+    onset_s: float
+    offset_s: float
+    pitch: int
+    velocity: int
+
+
+@dataclass(frozen=True, order=True)
+class PedalEvent:
+    """One movement of the sustain pedal: time in seconds, controller value 0-127."""
+
+    time_s: float
+    value: int
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a pianist did: notes sorted by onset then pitch, and the sustain pedal's movements sorted by time."""
+
+    notes: tuple[Note, ...]
+    pedal: tuple[PedalEvent, ...] = ()
+
+    @property
+    def end_s(self) -> float:
+        """Time of the last key release in seconds, 0 when there are no notes."""
+        return max((note.offset_s for note in self.notes), default=0.0)
+
+    def shifted(self, seconds: float) -> Performance:
+        """The same performance, `seconds` later."""
+        return Performance(
+            tuple(replace(n, onset_s=n.onset_s + seconds, offset_s=n.offset_s + seconds) for n in self.notes),
+            tuple(replace(p, time_s=p.time_s + seconds) for p in self.pedal),
+        )
+
+
+@dataclass(frozen=True)
+class NotatedNote:
+    """A note as the score has it, aligned with one played note.
+
+    `onset_beat` and `duration_beats` count quarter notes from the first downbeat (0.0). `hand` is "R" or "L";
+    `voice` is 1 for the upper or only voice of that hand's staff, 2 for the lower.
+    """
+
+    onset_beat: float
+    duration_beats: float
+    hand: str
+    voice: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A composed piece: the performance and the truth about its score.
+
+    `notated[i]` belongs to `performance.notes[i]`. `beats_s[k]` is the performed time of quarter note k, counted
+    from the first downbeat; the list reaches at least to the last notated onset.
+    """
+
+    performance: Performance
+    notated: tuple[NotatedNote, ...]
+    beats_s: tuple[float, ...]
+    time_signature: tuple[int, int]
+    key: str
+    tempo_bpm: float
+    complexity: str
+    title: str = ""
+    tags: tuple[str, ...] = field(default=())
+
+
+def as_arrays(notes: tuple[Note, ...] | list[Note]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Notes as (intervals (n, 2) in seconds, pitches (n,) as MIDI numbers, velocities (n,)) for mir_eval."""
+    if not notes:
+        return np.zeros((0, 2)), np.zeros(0), np.zeros(0)
+    table = np.array([(n.onset_s, n.offset_s, n.pitch, n.velocity) for n in notes], dtype=float)
+    return table[:, :2], table[:, 2], table[:, 3]
+
+
+def pedal_spans(pedal: tuple[PedalEvent, ...], end_s: float) -> list[tuple[float, float]]:
+    """Stretches of time (down, up) in seconds during which the sustain pedal is down; an open one ends at `end_s`."""
+    spans, down = [], None
+    for event in pedal:
+        if event.value >= 64 and down is None:
+            down = event.time_s
+        elif event.value < 64 and down is not None:
+            spans.append((down, event.time_s))
+            down = None
+    if down is not None:
+        spans.append((down, max(end_s, down)))
+    return spans
+
+
+def extend_by_pedal(performance: Performance) -> tuple[Note, ...]:
+    """Notes with pedal-extended offsets: a key released while the pedal is down rings until the pedal lifts.
+
+    A ringing note ends at the latest where the same key is struck again, as in the MAESTRO data set.
+    """
+    spans = pedal_spans(performance.pedal, performance.end_s)
+    downs = np.array([down for down, _ in spans])
+    next_onset: dict[int, float] = {}
+    extended = []
+    for note in reversed(performance.notes):
+        offset = note.offset_s
+        span = int(np.searchsorted(downs, offset, side="right")) - 1
+        if span >= 0 and offset < spans[span][1]:
+            offset = spans[span][1]
+        offset = min(offset, next_onset.get(note.pitch, np.inf))
+        next_onset[note.pitch] = note.onset_s
+        extended.append(replace(note, offset_s=max(offset, note.offset_s)))
+    return tuple(sorted(extended))
+
+
+def resolve_overlaps(notes: list[Note], shortest_s: float = 0.001) -> tuple[Note, ...]:
+    """Sorts notes and ends each one where its key is struck again; one string can't sound two notes at once.
+
+    Notes of one key that start within `shortest_s` of each other count as one: the louder is kept.
+    """
+    by_pitch: dict[int, list[Note]] = {}
+    for note in sorted(notes):
+        same = by_pitch.setdefault(note.pitch, [])
+        if same and note.onset_s - same[-1].onset_s < shortest_s:
+            louder = max(same[-1], note, key=lambda n: n.velocity)
+            same[-1] = replace(louder, offset_s=max(same[-1].offset_s, note.offset_s))
+        else:
+            same.append(note)
+    resolved = []
+    for same in by_pitch.values():
+        for note, following in pairwise([*same, None]):
+            latest = following.onset_s if following else np.inf
+            resolved.append(replace(note, offset_s=max(min(note.offset_s, latest), note.onset_s + shortest_s)))
+    return tuple(sorted(resolved))
+
+
+def read_midi(path: str | Path) -> Performance:
+    """Reads the piano notes and sustain pedal of a MIDI file.
+
+    Drum tracks are left out and all other tracks are played by the one piano. Raises InputError for a file that
+    is missing, no MIDI, without notes, or with notes outside the piano's keys.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such MIDI file.")
+    try:
+        midi = pretty_midi.PrettyMIDI(str(path))
+    except Exception as error:  # mido and pretty_midi raise anything from EOFError to KeyError on broken files
+        raise InputError(f"{path}: not a readable MIDI file ({error or type(error).__name__}).") from None
+    tracks = [instrument for instrument in midi.instruments if not instrument.is_drum]
+    notes = [Note(n.start, n.end, n.pitch, max(1, n.velocity)) for track in tracks for n in track.notes]
+    if not notes:
+        raise InputError(f"{path}: holds no piano notes; name a MIDI file with notes.")
+    outside = sorted({n.pitch for n in notes if not LOWEST_PITCH <= n.pitch <= HIGHEST_PITCH})
+    if outside:
+        raise InputError(
+            f"{path}: has notes outside the piano's keys {LOWEST_PITCH}-{HIGHEST_PITCH} (pitch "
+            f"{', '.join(map(str, outside[:5]))}); transpose or remove them."
+        )
+    changes = {
+        PedalEvent(c.time, c.value) for track in tracks for c in track.control_changes if c.number == SUSTAIN
+    }
+    return Performance(resolve_overlaps(notes), tuple(sorted(changes)))
+
+
+def write_midi(path: str | Path, performance: Performance) -> None:
+    """Writes a performance as a one-track piano MIDI file, times exact to half a millisecond."""
+    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_BEAT, initial_tempo=120.0)
+    piano = pretty_midi.Instrument(program=0, name="Piano")
+    piano.notes = [_midi_note(note) for note in performance.notes]
+    piano.control_changes = _pedal_changes(performance.pedal)
+    midi.instruments.append(piano)
+    _save(midi, path)
+
+
+def write_piece(path: str | Path, piece: Piece) -> None:
+    """Writes a composed piece: one track per hand, and the performed beats as the file's tempo map.
+
+    A reader finds the beats through the tempo map, the key and metre in their events, the hands in the two tracks.
+    """
+    midi = pretty_midi.PrettyMIDI(_conductor_track(piece))
+    hands = {"R": pretty_midi.Instrument(0, name="right hand"), "L": pretty_midi.Instrument(0, name="left hand")}
+    for note, notated in zip(piece.performance.notes, piece.notated, strict=True):
+        hands[notated.hand].notes.append(_midi_note(note))
+    for hand in hands.values():
+        hand.control_changes = _pedal_changes(piece.performance.pedal)
+    midi.instruments = list(hands.values())
+    _save(midi, path)
+
+
+def _conductor_track(piece: Piece) -> io.BytesIO:
+    """A MIDI file in memory with the piece's metre, key and one tempo event per performed quarter note.
+
+    pretty_midi writes a changing tempo only when it has read one, so the tempo map goes in through mido.
+    """
+    numerator, denominator = piece.time_signature
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator, time=0))
+    track.append(mido.MetaMessage("key_signature", key=piece.key, time=0))
+    # the first quarter note starts at tick 0, so what lies before the first downbeat is part of its length
+    times = (0.0, *piece.beats_s[1:])
+    for earlier, later in pairwise(times):
+        tempo = max(1, round((later - earlier) * 1e6))
+        track.append(mido.MetaMessage("set_tempo", tempo=tempo, time=0 if earlier == 0 else TICKS_PER_BEAT))
+    file = mido.MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    buffer.seek(0)
+    return buffer
+
+
+def _midi_note(note: Note) -> pretty_midi.Note:
+    return pretty_midi.Note(note.velocity, note.pitch, note.onset_s, note.offset_s)
+
+
+def _pedal_changes(pedal: tuple[PedalEvent, ...]) -> list[pretty_midi.ControlChange]:
+    return [pretty_midi.ControlChange(SUSTAIN, event.value, event.time_s) for event in pedal]
+
+
+def _save(midi: pretty_midi.PrettyMIDI, path: str | Path) -> None:
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    atomic_write(path, buffer.getvalue())
