@@ -1,0 +1,155 @@
+"""Models by name: from random weights, from a pretrained AST, or from a folder that training left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import ASTConfig, ASTFeatureExtractor, ASTModel
+
+from s2s_lib.config import SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
+from s2s_lib.errors import InputError
+from s2s_lib.features import FeatureSettings
+from s2s_lib.model import SPECIAL_TOKENS, TranscriptionConfig, TranscriptionModel, patch_grid
+
+
+def build_model(config: Config) -> TranscriptionModel:
+    """The model that training starts from, as `config.model` asks; weights that are not loaded are random.
+
+    `encoder_name` is 'scratch', a Hugging Face id of an AST, a folder of an AST made by save_pretrained, or a folder
+    of a whole model made by training. Raises InputError if it can't be had or contradicts the config.
+    """
+    settings = config.model
+    folder = Path(settings.encoder_name).expanduser()
+    if settings.encoder_name == SCRATCH:
+        model = TranscriptionModel(_scratch_config(config))
+    elif _model_type(folder) == TranscriptionConfig.model_type:
+        model = load_model(folder)
+        _refuse_contradictions(config, model.config)
+    else:
+        encoder, features = _pretrained_encoder(config)
+        model = TranscriptionModel(_transcription_config(settings, encoder.config.to_dict(), features))
+        model.encoder.load_state_dict(encoder.state_dict())
+    if settings.freeze_encoder:
+        model.encoder.requires_grad_(False)
+    return model
+
+
+def load_model(folder: str | Path) -> TranscriptionModel:
+    """A model that save_pretrained wrote. Raises InputError if it is missing, truncated, or of another shape."""
+    folder = Path(folder)
+    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
+        raise InputError(
+            f"{folder}: holds no model (config.json and model.safetensors); train one or name its folder with --model-path."
+        )
+    if _model_type(folder) != TranscriptionConfig.model_type:
+        raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
+    try:
+        model = TranscriptionModel.from_pretrained(folder, local_files_only=True)
+    except (SafetensorError, OSError, EOFError) as error:
+        raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); train it again.") from None
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); train it again.") from None
+    return model
+
+
+def _scratch_config(config: Config) -> TranscriptionConfig:
+    """An AST of random weights, as wide and deep as the config asks."""
+    settings, features = config.model, FeatureSettings.from_audio(config.audio)
+    window_s = settings.window_seconds or SCRATCH_WINDOW_S
+    encoder = ASTConfig(
+        hidden_size=settings.encoder_hidden_size,
+        num_hidden_layers=settings.num_encoder_layers,
+        num_attention_heads=settings.num_encoder_heads,
+        intermediate_size=4 * settings.encoder_hidden_size,
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=0.0,
+        patch_size=settings.patch_size,
+        frequency_stride=settings.frequency_stride,
+        time_stride=settings.time_stride,
+        max_length=round(window_s / features.hop_s),
+        num_mel_bins=features.n_mels,
+    )
+    return _transcription_config(settings, encoder.to_dict(), features)
+
+
+def _transcription_config(
+    settings: ModelConfig, encoder: dict[str, Any], features: FeatureSettings
+) -> TranscriptionConfig:
+    step_s = encoder["time_stride"] * features.hop_s
+    return TranscriptionConfig(
+        encoder=encoder,
+        features=features.to_dict(),
+        hidden_size=settings.hidden_size,
+        num_decoder_layers=settings.num_decoder_layers,
+        num_decoder_heads=settings.num_decoder_heads,
+        dropout=settings.dropout,
+        frames_per_step=max(1, round(step_s / settings.frame_seconds)),
+    )
+
+
+def _pretrained_encoder(config: Config) -> tuple[ASTModel, FeatureSettings]:
+    """A pretrained AST, cut to the asked window, and the settings of its own feature extractor."""
+    name = config.model.encoder_name
+    try:
+        encoder = ASTModel.from_pretrained(name)
+        extractor = ASTFeatureExtractor.from_pretrained(name)
+    except (SafetensorError, EOFError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"model.encoder_name {name!r} is no usable pretrained AST ({reason}).") from None
+    except OSError:
+        raise InputError(
+            f"model.encoder_name {name!r} can't be reached and is not cached; go online once, or use 'scratch' or "
+            "the path of a folder made by save_pretrained.", usage=True
+        ) from None  # fmt: skip
+    features = FeatureSettings.from_extractor(extractor)
+    _refuse_other_features(config.audio, features)
+    if config.model.window_seconds is not None:
+        _cut_window(encoder, round(config.model.window_seconds / features.hop_s), name)
+    return encoder, features
+
+
+def _cut_window(encoder: ASTModel, frames: int, name: str) -> None:
+    """Shortens an AST's window by dropping its later positions, as the AST paper does for shorter inputs."""
+    longest = encoder.config.max_length
+    if not encoder.config.patch_size <= frames <= longest:
+        raise InputError(
+            f"model.window_seconds gives {frames} frames; the encoder {name!r} takes "
+            f"{encoder.config.patch_size} to {longest}.", usage=True
+        )  # fmt: skip
+    bands, steps = patch_grid(encoder.config.to_dict())
+    encoder.config.max_length = frames
+    kept = patch_grid(encoder.config.to_dict())[1]
+    positions = encoder.embeddings.position_embeddings.data
+    special, grid = positions[:, :SPECIAL_TOKENS], positions[:, SPECIAL_TOKENS:].unflatten(1, (bands, steps))
+    cut = torch.cat([special, grid[:, :, :kept].flatten(1, 2)], dim=1)
+    encoder.embeddings.position_embeddings = torch.nn.Parameter(cut)
+
+
+def _refuse_other_features(audio: AudioConfig, features: FeatureSettings) -> None:
+    """An audio key set to anything but the encoder's own would be ignored, so it is refused."""
+    for name, own in (("sample_rate", features.sample_rate), ("n_mels", features.n_mels)):
+        asked = getattr(audio, name)
+        if asked not in (own, AudioConfig.model_fields[name].default):
+            raise InputError(f"audio.{name} is {asked} but the pretrained encoder takes {own}; leave it out.", usage=True)
+
+
+def _refuse_contradictions(config: Config, saved: TranscriptionConfig) -> None:
+    """A trained model keeps its shape; a key that asks for another is refused instead of ignored."""
+    _refuse_other_features(config.audio, saved.feature_settings)
+    for name in ("hidden_size", "num_decoder_layers", "num_decoder_heads"):
+        asked, own = getattr(config.model, name), getattr(saved, name)
+        if asked not in (own, ModelConfig.model_fields[name].default):
+            raise InputError(f"model.{name} is {asked} but the model to start from has {own}; leave it out.", usage=True)
+
+
+def _model_type(folder: Path) -> str | None:
+    """What kind of model a folder's config.json names; None without one."""
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError):
+        return None
