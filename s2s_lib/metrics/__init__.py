@@ -1,0 +1,44 @@
+"""Notes against notes: the field's standard transcription scores. Knows nothing of the model or its grid.
+
+`ref` is what was played, `est` what was transcribed; both are Performances in seconds. Sources:
+
+- onset, onset + offset: mir_eval.transcription (Raffel et al., ISMIR 2014), after MIREX note tracking
+- onset + offset + velocity: mir_eval.transcription_velocity (Hawthorne et al., ISMIR 2018)
+- frame: Bay, Ehmann and Downie, ISMIR 2009, on a grid of 10 ms
+- note accuracy: Dixon, ACMC 2000
+
+Offsets are scored twice, `key` (key release) and `pedal` (both sides extended by their own sustain pedal as
+`notes.extend_by_pedal` does). Where a ratio is 0/0 it counts as 0, as in mir_eval, also when both sides are empty;
+a deviation or error over no notes is None.
+"""
+
+from s2s_lib.metrics.confusion import Confusion, confusion
+from s2s_lib.metrics.scores import (
+    COUNTED,
+    DEVIATIONS,
+    Counts,
+    Deviation,
+    Scores,
+    differences,
+    frame_counts,
+    match,
+    score,
+)
+from s2s_lib.metrics.summary import counts_by, over_time, summarize
+
+__all__ = [
+    "COUNTED",
+    "DEVIATIONS",
+    "Confusion",
+    "Counts",
+    "Deviation",
+    "Scores",
+    "confusion",
+    "counts_by",
+    "differences",
+    "frame_counts",
+    "match",
+    "over_time",
+    "score",
+    "summarize",
+]
