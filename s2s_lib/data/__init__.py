@@ -1,0 +1,8 @@
+"""Datasets: composed and rendered to disk, described by manifests, cut into training windows."""
+
+from s2s_lib.data.audio import read_audio
+from s2s_lib.data.generate import generate
+from s2s_lib.data.manifest import SPLITS, Manifest, Sample, load_manifests
+from s2s_lib.data.windows import Windows, WindowShape
+
+__all__ = ["SPLITS", "Manifest", "Sample", "WindowShape", "Windows", "generate", "load_manifests", "read_audio"]
