@@ -1,0 +1,42 @@
+"""Figures, tables, players and browsers for the notebooks. Every function returns what a notebook cell shows."""
+
+from s2s_lib.report.dataset import dataset_figure, dataset_table
+from s2s_lib.report.evaluation import (
+    confusion_matrix,
+    dashboard,
+    deviations_table,
+    metrics_over_time,
+    samples_table,
+    save_plots,
+    scores_table,
+)
+from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.rolls import overlay_roll, piano_roll
+from s2s_lib.report.style import Picture, Table
+from s2s_lib.report.training import training_figure, training_table
+from s2s_lib.report.widgets import interactive, result_browser, sample_browser, show_result, show_sample
+
+__all__ = [
+    "Picture",
+    "Table",
+    "confusion_matrix",
+    "dashboard",
+    "dataset_figure",
+    "dataset_table",
+    "deviations_table",
+    "interactive",
+    "metrics_over_time",
+    "overlay_roll",
+    "piano_roll",
+    "player",
+    "result_browser",
+    "resynthesise",
+    "sample_browser",
+    "samples_table",
+    "save_plots",
+    "scores_table",
+    "show_result",
+    "show_sample",
+    "training_figure",
+    "training_table",
+]

@@ -1,0 +1,102 @@
+"""What a dataset holds: a table of its splits and the distributions of its music."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS
+from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
+from s2s_lib.report.style import BLUE, ORANGE, Picture, Table, histogram, pitch_axis, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from s2s_lib.data import Manifest, Sample
+
+MOST_PIECES_READ = 300  # enough for the distributions; reading every MIDI file of a large dataset takes minutes
+CHORD_S = 0.03  # onsets closer than this belong to one chord
+
+
+def dataset_table(manifests: dict[str, Manifest]) -> Table:
+    """Pieces, length, notes, tempo and instruments of each split."""
+    rows = [_row(name, manifest.samples) for name, manifest in manifests.items() if manifest.samples]
+    columns = ("split", "pieces", "minutes", "notes", "notes/s", "tempo (bpm)", "keys", "metres", "soundfonts")
+    return Table(columns, rows, "The dataset by split; tempo: lowest–highest; keys, metres: how many different ones.")
+
+
+def dataset_figure(manifests: dict[str, Manifest]) -> Picture:
+    """Eight distributions over the pieces of all splits; note-wise ones over at most 300 pieces, evenly spread."""
+    samples = [sample for manifest in manifests.values() for sample in manifest.samples]
+    step = -(-len(samples) // MOST_PIECES_READ) or 1
+    played = [sample.performance() for sample in samples[::step]]
+    notes = [note for performance in played for note in performance.notes]
+    alt = f"Eight histograms of the dataset: {len(samples)} pieces, {sum(s.notes for s in samples)} notes"
+    picture = Picture(12, 5.6, alt)
+    axes = picture.subplots(2, 4).ravel()
+    of_notes = "notes" if step == 1 else f"notes (of {len(played)} pieces)"
+    plain(axes[0], "Density", "notes per second", "pieces")
+    histogram(axes[0], [s.notes / s.duration_s for s in samples], 20)
+    plain(axes[1], "Length", "seconds", "pieces")
+    histogram(axes[1], [s.duration_s for s in samples], 20)
+    plain(axes[2], "Tempo", "quarter notes per minute", "pieces")
+    histogram(axes[2], [s.tempo_bpm for s in samples], 20)
+    _keys(plain(axes[3], "Key", "", "pieces"), Counter(s.key for s in samples))
+    plain(axes[4], "Pitch", "key", of_notes)
+    histogram(axes[4], [n.pitch for n in notes], np.arange(LOWEST_PITCH, HIGHEST_PITCH + 2) - 0.5)
+    pitch_axis(axes[4], LOWEST_PITCH, HIGHEST_PITCH, vertical=False)
+    plain(axes[5], "Loudness", "MIDI velocity", of_notes)
+    histogram(axes[5], [n.velocity for n in notes], np.arange(0, 129, 4))
+    plain(axes[6], "Polyphony", "keys held at an onset", of_notes)
+    held = np.concatenate([np.zeros(0), *map(keys_held, played)])
+    histogram(axes[6], held, np.arange(0.5, max(held.max(initial=1), 1) + 1))
+    axes[6].xaxis.get_major_locator().set_params(integer=True)
+    plain(axes[7], "Rhythm, chords taken as one", "time between onsets (s)", of_notes)
+    histogram(axes[7], np.concatenate([np.zeros(0), *map(inter_onsets, played)]), np.geomspace(CHORD_S, 4, 30))
+    axes[7].set_xscale("log")
+    axes[7].set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2], ["0.05", "0.1", "0.2", "0.5", "1", "2"])
+    axes[7].minorticks_off()
+    return picture
+
+
+def keys_held(performance: Performance) -> np.ndarray:
+    """How many keys are down at each onset, the struck one included: (n,)."""
+    onsets = np.sort([note.onset_s for note in performance.notes])
+    offsets = np.sort([note.offset_s for note in performance.notes])
+    return np.searchsorted(onsets, onsets, side="right") - np.searchsorted(offsets, onsets, side="right")
+
+
+def inter_onsets(performance: Performance) -> np.ndarray:
+    """Seconds from one onset to the next, without those inside a chord: (m,)."""
+    gaps = np.diff(np.sort([note.onset_s for note in performance.notes]))
+    return gaps[gaps >= CHORD_S]
+
+
+def _row(name: str, samples: tuple[Sample, ...]) -> tuple[object, ...]:
+    seconds, notes = sum(s.duration_s for s in samples), sum(s.notes for s in samples)
+    tempi = [s.tempo_bpm for s in samples]
+    return (
+        name,
+        len(samples),
+        f"{seconds / 60:.1f}",
+        notes,
+        f"{notes / seconds:.1f}",
+        f"{min(tempi):.0f}–{max(tempi):.0f}",
+        len({s.key for s in samples}),
+        len({s.time_signature for s in samples}),
+        ", ".join(sorted({s.soundfont for s in samples})) or None,
+    )
+
+
+def _keys(ax: Axes, counts: Counter[str]) -> None:
+    """Bars of the keys: major ones, then minor ones hatched."""
+    majors, minors = ([key for key in keys if counts[key]] for keys in (MAJOR_KEYS, MINOR_KEYS))
+    for keys, look in ((majors, {"color": BLUE, "label": "major"}), (minors, {"color": ORANGE, "hatch": "///"})):
+        ax.bar(keys, [counts[key] for key in keys], edgecolor="white", **{"label": "minor", **look})
+    ax.set_xticks(range(len(majors) + len(minors)), [*majors, *minors], rotation=90, fontsize=6)
+    ax.grid(False, axis="x")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.margins(y=0.25)
+    ax.legend(fontsize=8, frameon=False)

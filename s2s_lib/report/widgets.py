@@ -1,0 +1,94 @@
+"""Stepping through samples: in JupyterLab with a menu, in a batch run as the same picture standing still."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from IPython import get_ipython
+from IPython.display import display
+
+from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.rolls import overlay_roll, piano_roll
+
+if TYPE_CHECKING:
+    from s2s_lib.data import Manifest, Sample
+    from s2s_lib.evaluate import Evaluation, SampleResult
+
+BATCH = "S2S_BATCH"  # set to 1 by the pipeline
+
+
+def interactive() -> bool:
+    """Whether a person sits in front of this notebook.
+
+    False when S2S_BATCH is set, outside a Jupyter kernel, and when the client that runs the cell can't be asked for
+    input: papermill, nbmake and nbconvert say so with every cell, JupyterLab does not.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    if os.environ.get(BATCH, "0") != "0" or kernel is None:
+        return False
+    return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin", False))
+
+
+def show_sample(sample: Sample) -> None:
+    """A composed piece as piano roll and player."""
+    performance = sample.performance()
+    about = f"{sample.id}: {sample.key}, {sample.time_signature}, {sample.tempo_bpm:.0f} bpm, {sample.complexity}"
+    display(piano_roll(performance, about))
+    if sample.audio is not None:
+        display(player(sample.waveform(), sample.sample_rate, label=sample.id))
+
+
+def show_result(evaluation: Evaluation, result: SampleResult) -> None:
+    """A transcription over what was played, and both to listen to."""
+    scores, rate = result.scores, result.source.sample_rate
+    about = f"{result.id}: onset F1 {scores.onset.f1:.2f}, with offsets (pedal) {scores.onset_offset_pedal.f1:.2f}"
+    display(overlay_roll(result.ref, result.est, about, evaluation.config.evaluation))
+    display(player(result.waveform(), rate, label=f"{result.id}, the audio"))
+    display(player(resynthesise(result.est, rate), rate, label=f"{result.id}, its transcription played"))
+
+
+def sample_browser(manifest: Manifest) -> None:
+    """Menu of a split's pieces; in a batch run the first piece."""
+    labels = [f"{s.id}  ({s.key}, {s.time_signature}, {s.notes} notes)" for s in manifest.samples]
+    _browse(labels, lambda index: show_sample(manifest.samples[index]))
+
+
+def result_browser(evaluation: Evaluation) -> None:
+    """Menu of all transcriptions, best first; in a batch run the best one."""
+    ranked = evaluation.ranked()
+    labels = [f"{r.id}  (onset F1 {r.scores.onset.f1:.2f})" for r in ranked]
+    _browse(labels, lambda index: show_result(evaluation, ranked[index]))
+
+
+def _browse(labels: Sequence[str], show: Callable[[int], None]) -> None:
+    if not labels:
+        print("There are no pieces to show.")
+    elif interactive():
+        _menu(labels, show)
+    else:
+        show(0)
+
+
+def _menu(labels: Sequence[str], show: Callable[[int], None]) -> None:
+    """A menu with buttons for the next and previous entry above the output of `show`."""
+    import ipywidgets
+
+    menu = ipywidgets.Dropdown(options=[(label, i) for i, label in enumerate(labels)], description="piece")
+    back, on = ipywidgets.Button(description="previous"), ipywidgets.Button(description="next")
+    output = ipywidgets.Output()
+
+    def step(by: int) -> None:
+        menu.value = (menu.value + by) % len(labels)
+
+    def draw(index: int) -> None:
+        with output:
+            output.clear_output(wait=True)
+            show(index)
+
+    back.on_click(lambda _: step(-1))
+    on.on_click(lambda _: step(1))
+    menu.observe(lambda change: draw(change["new"]), names="value")
+    display(ipywidgets.VBox([ipywidgets.HBox([menu, back, on]), output]))
+    draw(menu.value)
