@@ -1,0 +1,151 @@
+"""What the two hands do in a section, chosen so that the music has about the density that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log, log2
+
+import numpy as np
+
+from s2s_lib.compose.grid import QUARTER, Setting, between, chance, pick, pick_weighted
+
+SUNG = ("melody", "octaves", "thirds", "sixths", "chords", "two voices")  # right hands led by a melody
+RUNNING = ("scales", "arpeggios", "broken", "repeated", "tremolo")  # right hands that run
+RIGHT_WEIGHTS = {
+    "simple": {"melody": 8, "thirds": 0.6, "repeated": 0.5, "arpeggios": 1, "scales": 0.8},
+    "medium": {"melody": 6, "octaves": 1.2, "thirds": 1.5, "sixths": 1.2, "chords": 1, "two voices": 1.5, "scales": 1.2,
+               "arpeggios": 1.5, "broken": 1.5, "repeated": 0.8, "tremolo": 0.6},
+    "complex": {"melody": 3, "octaves": 2, "thirds": 1.5, "sixths": 1.5, "chords": 2.5, "two voices": 2, "scales": 2,
+                "arpeggios": 2, "broken": 2, "repeated": 1.2, "tremolo": 2},
+}  # fmt: skip
+LEFT_WEIGHTS = {
+    "simple": {"block": 3, "held": 3, "alberti": 1.5, "waltz": 1, "walking": 1, "tenths": 0.5},
+    "medium": {"block": 1.5, "held": 1, "alberti": 2.5, "tenths": 1.5, "nocturne": 1.5, "waltz": 2, "octaves": 0.8,
+               "walking": 1.2, "tremolo": 0.6, "counterpoint": 1.5, "crossing": 0.8},
+    "complex": {"block": 1.5, "alberti": 1.5, "tenths": 1.5, "nocturne": 2.5, "waltz": 1, "octaves": 2, "walking": 1.2,
+                "tremolo": 2.5, "counterpoint": 2, "crossing": 1.5, "unison": 2},
+}  # fmt: skip
+STEPS = {"simple": (12, 24), "medium": (6, 8, 12, 24), "complex": (3, 4, 6, 8, 12)}
+ACTIVITY = {"simple": (0.75, 1.0, 1.5), "medium": (1.0, 1.5, 2.0, 2.5), "complex": (1.0, 1.5, 2.0, 3.0, 4.0)}
+FASTEST = {"simple": 4.5, "medium": 9.0, "complex": 15.0}  # onsets per second of one hand's running notes
+SLOWER = {"block": 0.45, "octaves": 0.5, "repeated": 0.75, "walking": 0.6, "melody": 0.75, "counterpoint": 0.6}
+SLOWEST_TREMOLO = 6.0  # onsets per second; slower is not heard as a tremolo
+TRIES = 12
+
+
+@dataclass(frozen=True)
+class Style:
+    """One section's texture. Steps are ticks between running notes, activities notes per quarter note of melody."""
+
+    right: str
+    right_step: int
+    right_activity: float
+    left: str
+    left_step: int
+    left_activity: float
+    touch: str
+
+    def notes_per_quarter(self, setting: Setting) -> float:
+        """About how many notes this style writes to a quarter note."""
+        running = QUARTER / self.right_step
+        thickness = {"melody": 1, "two voices": 1.6, "chords": 2.6 if self.right_activity <= 2 else 1.8}
+        right = thickness.get(self.right, 2) * self.right_activity if self.right in SUNG else running
+        right *= 1.5 if self.right == "tremolo" else 1
+        return right + self._left_density(setting, right)
+
+    def _left_density(self, setting: Setting, right: float) -> float:
+        running = QUARTER / self.left_step
+        size = 2 if setting.complexity == "simple" else 3
+        spans = {"simple": 1.2, "medium": 1.5, "complex": 1.8}[setting.complexity]
+        per_bar = QUARTER / setting.bar
+        fixed = {
+            "held": size * spans * per_bar, "crossing": 2.2 * spans * per_bar, "counterpoint": self.left_activity,
+            "unison": right, "waltz": (4.7 if setting.beat == 36 else 2.33 if setting.bar == 72 else 2.0),
+        }  # fmt: skip
+        return fixed.get(self.left, running * {"block": size, "octaves": 2, "tremolo": 1.5}.get(self.left, 1))
+
+
+def draw_tempo(rng: np.random.Generator, low: float, high: float) -> float:
+    """A tempo in quarter notes per minute; the middle of the range is likelier than its ends on a log scale."""
+    share = (rng.random() + rng.random()) / 2
+    return exp(log(low) + share * (log(high) - log(low)))
+
+
+def draw_style(rng: np.random.Generator, setting: Setting, density: float) -> Style:
+    """Of some playable styles drawn by the complexity's weights, the one nearest to `density` notes per second."""
+    wanted = density * 60 / setting.tempo
+    best, best_distance = None, 0.0
+    for _ in range(TRIES):
+        style = _draw(rng, setting)
+        distance = abs(log2(style.notes_per_quarter(setting) / wanted)) + (0 if _playable(style, setting) else 4)
+        if best is None or distance < best_distance:
+            best, best_distance = style, distance
+    assert best is not None
+    return best
+
+
+def _draw(rng: np.random.Generator, setting: Setting) -> Style:
+    level = setting.complexity
+    right = pick_weighted(rng, list(RIGHT_WEIGHTS[level]), list(RIGHT_WEIGHTS[level].values()))
+    left = pick_weighted(rng, list(LEFT_WEIGHTS[level]), list(LEFT_WEIGHTS[level].values()))
+    if left == "unison":
+        right = pick(rng, ("scales", "arpeggios"))
+    if left == "crossing":
+        right = "broken"  # the right hand keeps the middle busy while the left crosses it
+    steps = [step for step in STEPS[level] if setting.beat == 24 or step not in (4, 8)]
+    right_step, left_step = pick(rng, steps), pick(rng, steps)
+    if left in ("block", "octaves") and chance(rng, 0.5):
+        left_step = 24 if setting.beat == 24 else 36
+    touch = pick_weighted(rng, ("legato", "detached", "staccato"), (7, 2, 2))
+    return Style(right, right_step, pick(rng, ACTIVITY[level]), left, left_step, pick(rng, ACTIVITY[level]), touch)
+
+
+def _playable(style: Style, setting: Setting) -> bool:
+    """Whether both hands stay within the speeds that the level allows."""
+    right = setting.tempo / 60 * (style.right_activity if style.right in SUNG else QUARTER / style.right_step)
+    left = setting.tempo / 60 * (style.left_activity if style.left == "counterpoint" else QUARTER / style.left_step)
+    fastest = FASTEST[setting.complexity]
+    right_limit = fastest * SLOWER.get("melody" if style.right in SUNG else style.right, 1.0)
+    right_limit *= 0.7 if style.right in ("octaves", "thirds", "sixths", "chords") else 1.0
+    timeless = style.left in ("held", "waltz", "crossing", "unison")
+    if style.left == "waltz" and setting.seconds(12 if setting.beat == 36 else QUARTER) < 0.2:
+        return False
+    if "tremolo" in (style.right, style.left):
+        speed = right if style.right == "tremolo" else left
+        if speed < SLOWEST_TREMOLO:
+            return False
+    return right <= right_limit and (timeless or left <= fastest * SLOWER.get(style.left, 1.0))
+
+
+def passage_steps(setting: Setting) -> list[int]:
+    """Subdivisions in which the level's hands can run at this tempo; the slowest where none is slow enough."""
+    steps = [step for step in STEPS[setting.complexity] if setting.beat == 24 or step not in (4, 8)]
+    quick = [step for step in steps if step < 24 and 1 / setting.seconds(step) <= FASTEST[setting.complexity]]
+    return quick or steps[-1:]
+
+
+def draw_registers(rng: np.random.Generator, complexity: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The right and left hand's lowest and highest keys: mostly the middle of the keyboard, now and then its ends."""
+    shift = pick(rng, range(-4, 5))
+    if complexity == "simple":
+        return (60 + shift, 77 + shift), (43 + shift, 59 + shift)
+    kind = rng.random()
+    if kind < 0.55:
+        right, left = (60, 86), (39, 60)
+    elif kind < 0.72:
+        right, left = (65, 96), (28, 55)
+    elif kind < 0.86:
+        right, left = (76, 107), (50, 72)
+    else:
+        right, left = (50, 72), (24, 47)
+    wider = 6 if complexity == "complex" else 0
+    low, high = max(21, left[0] + shift - wider), min(108, right[1] + shift + wider)
+    if complexity == "medium" and chance(rng, 0.5):  # half of the medium pieces keep to narrower registers
+        low, high = low + 5, high - 5
+    return (right[0] + shift, high), (low, left[1] + shift)
+
+
+def draw_density(rng: np.random.Generator, complexity: str) -> float:
+    """Notes per second that are typical of the complexity."""
+    low, high = {"simple": (1.8, 4.2), "medium": (4.6, 8.4), "complex": (8.8, 15.5)}[complexity]
+    return between(rng, low, high)
