@@ -143,6 +143,7 @@ class TerminalLine:
         self._live = stream.isatty()
         self._shown = time.monotonic() if not self._live else 0.0
         self._tenth = 0
+        self._text = ""
 
     def show(self, text: str, share: float) -> None:
         """Shows `text` if it is time for it; `share` of the work, 0-1, is done."""
@@ -156,9 +157,9 @@ class TerminalLine:
             # a log gets a line when ten seconds or another tenth of the work have passed, not more than one a second
             tenth = int(10 * share)
             due = now - self._shown >= LOG_PERIOD_S or (tenth > self._tenth and now - self._shown >= 1)
-            if not due:
+            if not due or text == self._text:
                 return
-            self._tenth = tenth
+            self._tenth, self._text = tenth, text
             self._stream.write(f"{text}\n")
         self._shown = now
         self._stream.flush()

@@ -1,0 +1,9 @@
+"""The stages as notebooks: generate, train, evaluate, chained through papermill into one run folder."""
+
+from s2s_lib.pipeline.execute import StageError
+from s2s_lib.pipeline.paths import absolute_paths, bundled
+from s2s_lib.pipeline.run import RunResult, run_pipeline
+from s2s_lib.pipeline.stages import STAGES
+from s2s_lib.pipeline.summary import scores_summary
+
+__all__ = ["STAGES", "RunResult", "StageError", "absolute_paths", "bundled", "run_pipeline", "scores_summary"]

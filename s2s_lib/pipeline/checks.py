@@ -1,0 +1,136 @@
+"""What can be known to fail is refused before anything runs. Nothing here imports torch or writes a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from s2s_lib.config import Config
+from s2s_lib.errors import InputError
+from s2s_lib.notes import read_midi
+from s2s_lib.pipeline.paths import BUILT_IN_MIDI
+from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
+from s2s_lib.render import fluidsynth_version, resolve_soundfont
+
+DEVICE_TRIAL = """
+import sys
+from s2s_lib.devices import resolve_device
+from s2s_lib.errors import InputError
+try:
+    resolve_device(sys.argv[1])
+except InputError as error:
+    sys.exit(str(error))
+"""
+
+
+def check(config: Config, stages: Sequence[str], state: RunState) -> None:
+    """Raises InputError with one sentence if `stages` can't work with this config in this run folder."""
+    if not stages:
+        raise InputError("evaluation.enabled is false, so there is nothing to do.", usage=True)
+    _check_folders(config)
+    _check_sound(config, stages)
+    if "train" in stages:
+        _check_training(config, stages, state)
+    if "evaluate" in stages:
+        _check_evaluation(config, stages, state)
+    _check_earlier_results(config, stages, state)
+    if "train" in stages or "evaluate" in stages:
+        _check_device(config.model.device)
+
+
+def _check_folders(config: Config) -> None:
+    for folder in (config.output.run_dir, config.output.checkpoints, config.output.logs):
+        nearest = folder
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise InputError(f"{folder}: can't be written to; choose another folder with --output-dir.", usage=True)
+
+
+def _check_sound(config: Config, stages: Sequence[str]) -> None:
+    dataset, evaluation = config.dataset, config.evaluation
+    rendering = "generate" in stages and dataset.synthesize_audio
+    rendering_midi = "evaluate" in stages and evaluation.midi and not evaluation.audio
+    if rendering or rendering_midi:
+        for name in (*dataset.soundfonts, *dataset.test_soundfonts):
+            resolve_soundfont(name)
+        fluidsynth_version()
+
+
+def _check_training(config: Config, stages: Sequence[str], state: RunState) -> None:
+    if not config.dataset.synthesize_audio:
+        raise InputError("dataset.synthesize_audio is false, so there is no audio to train on.", usage=True)
+    if "generate" not in stages and not state.holds_file("generate"):
+        raise InputError(
+            f"{config.output.data}: there is no dataset; make one with 's2s generate --name {config.output.name}'.",
+            usage=True,
+        )
+    if config.training.resume and not Path(config.training.resume).is_dir():
+        raise InputError(f"{config.training.resume}: there is no such checkpoint folder to resume.", usage=True)
+
+
+def _check_evaluation(config: Config, stages: Sequence[str], state: RunState) -> None:
+    evaluation, name = config.evaluation, config.output.name
+    if evaluation.model_path is not None:
+        if not (Path(evaluation.model_path) / "config.json").is_file():
+            raise InputError(f"{evaluation.model_path}: there is no model folder made by training.", usage=True)
+    elif "train" not in stages and not state.holds_file("train"):
+        raise InputError(
+            f"{config.output.model}: there is no model; train one with 's2s train --name {name}' or name one with "
+            "--model-path.",
+            usage=True,
+        )
+    if not evaluation.midi and "generate" not in stages and not state.holds_file("generate"):
+        raise InputError(
+            f"{config.output.data}: there is no dataset to evaluate on; make one with 's2s generate --name {name}' "
+            "or name a piece with --midi.",
+            usage=True,
+        )
+    for file in (file for file in evaluation.midi if file not in BUILT_IN_MIDI):
+        try:
+            read_midi(file)
+        except InputError as error:
+            raise InputError(str(error), usage=True) from None
+    for file in evaluation.audio:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: there is no such recording.", usage=True)
+
+
+def _check_earlier_results(config: Config, stages: Sequence[str], state: RunState) -> None:
+    """A trained model is never overwritten by one with other parameters, nor mixed with another dataset."""
+    run = config.output.run_dir
+    resumes = "train" in stages and config.training.resume is not None
+    remakes = ("generate" in stages or "train" in stages) and not resumes
+    relies_on_it = list(stages) == ["evaluate"] and config.evaluation.model_path is None
+    if state.holds("train") and (remakes or relies_on_it):
+        changed = differences(state.inputs("train"), stage_inputs(config, "train"))
+        if changed:
+            raise InputError(
+                f"{run} was trained with {changed}; choose another --name"
+                + (", or --resume one of its checkpoints." if remakes else " or keep its parameters."),
+                usage=True,
+            )
+    elif remakes and "train" in stages and state.status("train") == "never" and state.holds_file("train"):
+        raise InputError(
+            f"{run} holds a model but no record of its training, which would overwrite it; choose another --name.",
+            usage=True,
+        )
+    if "generate" not in stages and state.holds("generate"):
+        changed = differences(state.inputs("generate"), stage_inputs(config, "generate"))
+        if changed:
+            raise InputError(
+                f"{run} holds a dataset generated with {changed}; choose another --name or run 's2s generate' first.",
+                usage=True,
+            )
+
+
+def _check_device(device: str) -> None:
+    """Asks a child process, which may import torch, whether it can use a device that was asked for by name."""
+    if device in ("auto", "cpu"):
+        return
+    done = subprocess.run([sys.executable, "-c", DEVICE_TRIAL, device], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(done.stderr.strip().splitlines()[-1], usage=True)

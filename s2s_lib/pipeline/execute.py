@@ -1,0 +1,55 @@
+"""One notebook executed through papermill, with live progress and a clear sentence when it fails."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+
+from s2s_lib.config import Config
+from s2s_lib.progress import follow
+
+
+class StageError(Exception):
+    """A stage failed: which, in which cell, and why. `usage` means that a flag or config key is at fault (exit 2)."""
+
+    def __init__(self, message: str, usage: bool = False):
+        super().__init__(message)
+        self.usage = usage
+
+
+def execute_notebook(source: Path, target: Path, config: Config, stage: str) -> None:
+    """Runs `source` with the config's sections as parameters and saves it to `target` as it goes.
+
+    Raises StageError if a cell fails; `target` then holds the notebook up to that cell.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from s2s_lib.pipeline.kernel import OwnKernel
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    paths, parameters = (_literal(source), _literal(target)), config.model_dump(mode="json")
+    with tempfile.TemporaryDirectory(prefix="s2s-") as scratch, follow(Path(scratch) / "progress.json", stage):
+        try:
+            papermill.execute_notebook(*paths, parameters, progress_bar=False, kernel_manager_class=OwnKernel)
+        except PapermillExecutionError as error:
+            raise _stage_error(stage, target, error) from None
+        except DeadKernelError:
+            raise StageError(
+                f"stage {stage} failed: its process died, perhaps for lack of memory; see {target}."
+            ) from None
+
+
+def _stage_error(stage: str, target: Path, error: object) -> StageError:
+    reason = str(error.evalue).strip().replace("\n", " ")
+    if error.ename != "InputError":
+        reason = f"{error.ename}: {reason}"
+    usage = "".join(error.traceback).startswith("InputError (usage)")
+    return StageError(f"stage {stage} failed in cell [{error.exec_count}] of {target}: {reason}", usage)
+
+
+def _literal(path: Path) -> str:
+    """Papermill takes braces in paths as format fields."""
+    return str(path).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,145 @@
+"""The stages, what each depends on, and the record of what a run folder holds (`state.json`)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from s2s_lib.config import Config
+from s2s_lib.errors import InputError
+from s2s_lib.files import write_json
+
+STAGES = ("generate", "train", "evaluate")
+NOTEBOOKS = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
+PRODUCTS = {
+    "generate": "data/train_manifest.json",
+    "train": "model/model.safetensors",
+    "evaluate": "results/evaluation_report.json",
+}
+# keys that change how a stage works but not what comes out of it
+WITHOUT_EFFECT = {
+    "dataset.num_workers",
+    "model.device",
+    "training.num_workers",
+    "training.resume",
+    "training.trackers",
+    "training.keep_checkpoints",
+    "evaluation.enabled",
+}
+
+
+def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
+    """The parameters a stage's result depends on, as {'section.key': value}, and the files they name."""
+    files = [*config.dataset.soundfonts, *config.dataset.test_soundfonts]
+    keys = {name: value for name, value in _flat(config.model_dump(mode="json")) if name not in WITHOUT_EFFECT}
+    if stage == "generate":
+        chosen = {name for name in keys if name.startswith("dataset.")} | {"audio.sample_rate"}
+    elif stage == "train":
+        chosen = {name for name in keys if name.startswith(("dataset.", "audio.", "model.", "training."))}
+    else:
+        evaluation = config.evaluation
+        other_model = evaluation.model_path is not None
+        sections = ("dataset.", "audio.", "evaluation.") + (() if other_model else ("model.", "training."))
+        chosen = {name for name in keys if name.startswith(sections)}
+        files += [*evaluation.midi, *evaluation.audio]
+        files += [f"{evaluation.model_path}/model.safetensors"] if other_model else []
+    contents = {f"content of {file}": _digest(Path(file)) for file in files if Path(file).is_file()}
+    return {name: keys[name] for name in keys if name in chosen} | contents
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The parameters that differ, as 'training.num_epochs 5, now 10'; keys known to one side alone do not count."""
+    return ", ".join(
+        f"{name} {before[name]}, now {now[name]}" for name in before if name in now and before[name] != now[name]
+    )
+
+
+class RunState:
+    """What `state.json` in a run folder says about each stage: status, inputs, time."""
+
+    def __init__(self, run_dir: Path):
+        self.run_dir = run_dir
+        self._path = run_dir / "state.json"
+        self._stages: dict[str, dict[str, Any]] = self._load()
+
+    def status(self, stage: str) -> str:
+        """'done', 'outdated' (an earlier stage was redone since), 'failed', 'running' or 'never'."""
+        return self._stages.get(stage, {}).get("status", "never")
+
+    def inputs(self, stage: str) -> dict[str, Any]:
+        """The inputs a stage was last run with."""
+        return self._stages.get(stage, {}).get("inputs", {})
+
+    def holds(self, stage: str) -> bool:
+        """Whether the stage's result is there, up to date or not."""
+        return self.status(stage) in ("done", "outdated") and self._product(stage).is_file()
+
+    def holds_file(self, stage: str) -> bool:
+        """Whether the stage's result lies in the run folder, whoever made it."""
+        return self._product(stage).is_file()
+
+    def is_current(self, stage: str, config: Config) -> bool:
+        """Whether the stage is done with just these parameters."""
+        done = self.status(stage) == "done" and self.holds(stage)
+        return done and not differences(self.inputs(stage), stage_inputs(config, stage))
+
+    @contextmanager
+    def attempt(self, stage: str, config: Config) -> Iterator[None]:
+        """Notes that a stage runs while the block does, and how it ends; later stages' results are outdated then.
+
+        An attempt that fails and leaves an earlier result untouched leaves it valid.
+        """
+        before, product, start = copy.deepcopy(self._stages), self._modified(stage), time.monotonic()
+        self._stages[stage] = {"status": "running", "inputs": stage_inputs(config, stage)}
+        for later in STAGES[STAGES.index(stage) + 1 :]:
+            if self.status(later) == "done":
+                self._stages[later]["status"] = "outdated"
+        self._save()
+        status = "failed"
+        try:
+            yield
+            status = "done"
+        finally:
+            if status == "failed" and product is not None and product == self._modified(stage):
+                self._stages = before
+            else:
+                finished_at = datetime.now().astimezone().isoformat(timespec="seconds")
+                seconds = round(time.monotonic() - start, 1)
+                self._stages[stage] |= {"status": status, "finished_at": finished_at, "seconds": seconds}
+            self._save()
+
+    def _product(self, stage: str) -> Path:
+        return self.run_dir / PRODUCTS[stage]
+
+    def _modified(self, stage: str) -> int | None:
+        return self._product(stage).stat().st_mtime_ns if self.holds_file(stage) else None
+
+    def _load(self) -> dict[str, dict[str, Any]]:
+        try:
+            return json.loads(self._path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (OSError, ValueError):
+            raise InputError(f"{self._path}: can't be read; choose another --name.", usage=True) from None
+
+    def _save(self) -> None:
+        write_json(self._path, self._stages)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    leaves = []
+    for name, value in tree.items():
+        leaves += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return leaves

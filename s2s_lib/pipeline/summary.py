@@ -1,0 +1,31 @@
+"""The scores of an evaluation report as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ROWS = {
+    "onset": "onset",
+    "onset_offset_key": "onset + offset (key release)",
+    "onset_offset_pedal": "onset + offset (pedal-extended)",
+    "onset_offset_velocity": "onset + offset (key release) + velocity",
+    "frame": "frame (key held, 10 ms)",
+}
+WIDTH = max(map(len, ROWS.values()))
+
+
+def scores_summary(report: dict[str, Any]) -> str:
+    """A table per source: precision, recall and F1, each the mean over files in per cent."""
+    return "\n\n".join(_table(source, summary) for source, summary in report["summary"].items())
+
+
+def _table(source: str, summary: dict[str, Any]) -> str:
+    files = "1 file" if summary["files"] == 1 else f"mean of {summary['files']} files"
+    lines = [
+        f"{source}: {files}, {summary['ref_notes']} notes",
+        f"{'':{WIDTH}}  precision  recall     F1",
+    ]
+    for name, text in ROWS.items():
+        precision, recall, f1 = (100 * summary["mean"][f"{name}.{part}"] for part in ("precision", "recall", "f1"))
+        lines.append(f"{text:{WIDTH}}  {precision:7.1f} %  {recall:4.1f} %  {f1:4.1f} %")
+    return "\n".join(lines)
