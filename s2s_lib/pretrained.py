@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import ASTConfig, ASTFeatureExtractor, ASTModel
+from transformers.utils import logging
 
 from s2s_lib.config import SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
 from s2s_lib.errors import InputError
@@ -48,13 +51,26 @@ def load_model(folder: str | Path) -> TranscriptionModel:
     if _model_type(folder) != TranscriptionConfig.model_type:
         raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
     try:
-        model = TranscriptionModel.from_pretrained(folder, local_files_only=True)
+        with no_bars():
+            model = TranscriptionModel.from_pretrained(folder, local_files_only=True)
     except (SafetensorError, OSError, EOFError) as error:
         raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); train it again.") from None
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); train it again.") from None
     return model
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Loading and saving take a moment here; transformers' progress bars would only litter the reports."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _scratch_config(config: Config) -> TranscriptionConfig:
@@ -96,7 +112,8 @@ def _pretrained_encoder(config: Config) -> tuple[ASTModel, FeatureSettings]:
     """A pretrained AST, cut to the asked window, and the settings of its own feature extractor."""
     name = config.model.encoder_name
     try:
-        encoder = ASTModel.from_pretrained(name)
+        with no_bars():
+            encoder = ASTModel.from_pretrained(name)
         extractor = ASTFeatureExtractor.from_pretrained(name)
     except (SafetensorError, EOFError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]

@@ -108,4 +108,6 @@ def load_checkpoint(accelerator: Accelerator, folder: Path) -> None:
         raise InputError(f"{folder}: is truncated or damaged ({error}); use an earlier checkpoint.") from None
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
+        if "zip archive" in reason:  # how torch.load calls a truncated file
+            raise InputError(f"{folder}: is truncated or damaged; use an earlier checkpoint.") from None
         raise InputError(f"{folder}: does not fit this model ({reason}); use the config it was made with.") from None

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import math
 import os
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, notebook_launcher
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
@@ -24,7 +26,7 @@ from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_folder
 from s2s_lib.model import TranscriptionConfig, TranscriptionModel, losses
-from s2s_lib.pretrained import build_model
+from s2s_lib.pretrained import build_model, no_bars
 from s2s_lib.progress import Progress
 from s2s_lib.train.checkpoints import find_checkpoint, load_checkpoint, read_history, save_checkpoint
 from s2s_lib.train.history import History
@@ -42,7 +44,7 @@ def train(config: Config) -> History:
     _check(config)
     launched_from_outside = "LOCAL_RANK" in os.environ  # `accelerate launch` has started the processes already
     if config.training.num_processes > 1 and not launched_from_outside:
-        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port="0")
+        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
     else:
         _process(config)
     return History.load(config.output.run_dir)
@@ -58,11 +60,22 @@ def _check(config: Config) -> None:
         raise InputError("training.trackers names wandb, which is not installed; run 'pip install wandb'.", usage=True)
 
 
+def _free_port() -> str:
+    """A TCP port that nobody listens on, for the processes to meet at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
 class _EpochSampler(Sampler):
     """A random order of windows that depends on (seed, epoch) alone."""
 
     def __init__(self, length: int, seed: int):
         self.length, self.seed, self.epoch = length, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch whose order is given out; Accelerate's loader calls this."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return self.length
@@ -84,6 +97,7 @@ def _process(config: Config) -> None:
 
 def _accelerator(config: Config) -> Accelerator:
     """Accelerate bound to the asked device, with bf16 where it is asked for and pays."""
+    AcceleratorState._reset_state(reset_partial_state=True)  # a notebook may train twice, on other settings
     device = resolve_device(config.model.device)
     if device.index is not None:
         torch.cuda.set_device(device)
@@ -129,10 +143,9 @@ class Trainer:
         manifests = load_manifests(config.output.data)
         augmentation = config.audio.augmentation
         self.windows = _windows(manifests["train"], model.config, settings.seed, augmentation)
-        self.sampler = _EpochSampler(len(self.windows), settings.seed)
         val_windows = _windows(manifests["val"], model.config)
         common = {"batch_size": settings.batch_size, "collate_fn": _collate, "num_workers": settings.num_workers}
-        train_loader = DataLoader(self.windows, sampler=self.sampler, **common)
+        train_loader = DataLoader(self.windows, sampler=_EpochSampler(len(self.windows), settings.seed), **common)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay)
         self.model, self.optimizer, self.loader, self.val_loader = accelerator.prepare(
@@ -168,7 +181,6 @@ class Trainer:
         """Runs the epochs that are left, or until early stopping."""
         settings = self.config.training
         done = len(self.history.epochs)
-        # to the same learning rates as an unbroken run, whatever the checkpoint's schedule was made for
         with Progress(settings.num_epochs * len(self.loader), "training", "batches") as progress:
             progress.advance(done * len(self.loader))
             for epoch in range(done + 1, settings.num_epochs + 1):
@@ -182,8 +194,8 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
         """One pass over the training windows; returns the epoch's means."""
+        self.loader.set_epoch(epoch)  # keeps Accelerate's own count of epochs out of a resumed run
         self.windows.set_epoch(epoch)
-        self.sampler.epoch = epoch
         self.model.train()
         if self.config.model.freeze_encoder:
             self.accelerator.unwrap_model(self.model).encoder.eval()
@@ -250,7 +262,7 @@ class Trainer:
         )
         self.accelerator.log({name: value for name, value in measured.items() if name != "epoch"}, step=measured["epoch"])
         if self.history.best is measured and self.accelerator.is_main_process:
-            with atomic_folder(self.config.output.model) as folder:
+            with atomic_folder(self.config.output.model) as folder, no_bars():
                 self.accelerator.unwrap_model(self.model).save_pretrained(folder)
         save_checkpoint(self.accelerator, self.config, self.history)
         if self.accelerator.is_main_process:

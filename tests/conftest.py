@@ -1,0 +1,81 @@
+"""What several tests share: the command line in this process, and one small run of the whole chain."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from s2s_lib import Config, RunResult, run_pipeline
+from s2s_lib.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "parameters" / "tiny.yaml"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of the command line left."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def s2s(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs `s2s` with these arguments in this process, in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        try:
+            code = main(arguments)
+        except SystemExit as ending:  # argparse leaves this way after --help
+            code = ending.code
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(s2s: Callable[..., Outcome], tmp_path: Path) -> Callable[..., str]:
+    """Runs `s2s`, expects it to refuse with exit 2 and one sentence, and nothing written; returns the sentence."""
+
+    def call(*arguments: str, code: int = 2) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        outcome = s2s(*arguments)
+        assert outcome.code == code, outcome
+        lines = outcome.err.strip().splitlines()
+        assert len(lines) == 1, outcome.err
+        assert lines[0].startswith("s2s: error: ")
+        assert "Traceback" not in outcome.err
+        assert outcome.out == ""
+        assert sorted(tmp_path.rglob("*")) == before
+        return lines[0]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """The whole chain on tiny parameters: generate, train, evaluate, as `s2s run` does it."""
+    config = Config.load(TINY, {"output": {"name": "tiny", "output_dir": str(tmp_path_factory.mktemp("runs"))}})
+    return run_pipeline(config)
+
+
+@pytest.fixture
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a line of Python in a fresh interpreter."""
+
+    def call(code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return call
