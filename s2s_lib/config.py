@@ -125,7 +125,9 @@ class AugmentationConfig(Section):
 class AudioConfig(Section):
     """Audio and its features. A pretrained encoder brings its own feature settings, and they win."""
 
-    sample_rate: int = key(16000, "samples per second of rendered audio and features", "--sample-rate", ge=8000, le=48000)
+    sample_rate: int = key(
+        16000, "samples per second of rendered audio and features", "--sample-rate", ge=8000, le=48000
+    )
     n_mels: int = key(224, "mel bands", "--n-mels", ge=16, le=512)
     n_fft: int = key(2048, "samples per Fourier transform", ge=256, le=16384)
     hop_length: int = key(160, "samples from one spectrogram frame to the next", ge=32, le=4096)
@@ -140,7 +142,9 @@ class AudioConfig(Section):
         if self.f_max > self.sample_rate / 2:
             raise ValueError(f"f_max {self.f_max} is above half the sample_rate {self.sample_rate}")
         if self.hop_length > self.n_fft:
-            raise ValueError(f"hop_length {self.hop_length} is longer than n_fft {self.n_fft}: samples would be skipped")
+            raise ValueError(
+                f"hop_length {self.hop_length} is longer than n_fft {self.n_fft}: samples would be skipped"
+            )
         return self
 
 
@@ -156,15 +160,21 @@ class ModelConfig(Section):
     num_decoder_layers: int = key(6, "layers of the decoder", "--num-decoder-layers", ge=1, le=48)
     num_decoder_heads: int = key(8, "attention heads per decoder layer", ge=1, le=64)
     dropout: float = key(0.1, "dropout in the decoder and in a scratch encoder", ge=0, lt=1)
-    window_seconds: float | None = key(None, "seconds of audio seen at once; null means the encoder's own", gt=0.2, le=60)
+    window_seconds: float | None = key(
+        None, "seconds of audio seen at once; null means the encoder's own", gt=0.2, le=60
+    )
     encoder_hidden_size: int = key(256, "width of a scratch encoder", ge=32, le=4096)
     num_encoder_layers: int = key(4, "layers of a scratch encoder", ge=1, le=48)
     num_encoder_heads: int = key(4, "attention heads per layer of a scratch encoder", ge=1, le=64)
     patch_size: int = key(16, "frames and mel bands per patch of a scratch encoder", ge=2, le=128)
     frequency_stride: int = key(16, "mel bands from one patch of a scratch encoder to the next", ge=1, le=128)
     time_stride: int = key(8, "frames from one patch of a scratch encoder to the next", ge=1, le=128)
-    frame_seconds: float = key(0.02, "seconds per frame that the decoder predicts, rounded to fit the strides", ge=0.005, le=0.1)
-    device: str = key("auto", "'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'", "--device", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    frame_seconds: float = key(
+        0.02, "seconds per frame that the decoder predicts, rounded to fit the strides", ge=0.005, le=0.1
+    )
+    device: str = key(
+        "auto", "'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'", "--device", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$"
+    )
 
     @model_validator(mode="after")
     def _shapes(self) -> ModelConfig:
@@ -187,9 +197,7 @@ class TrainingConfig(Section):
     learning_rate: float = key(1e-4, "peak learning rate of AdamW", "--lr", gt=0, le=1)
     warmup_steps: int = key(200, "steps from a learning rate of 0 to the peak", "--warmup-steps", ge=0)
     weight_decay: float = key(0.01, "AdamW's weight decay", ge=0, lt=1)
-    gradient_accumulation_steps: int = key(
-        1, "batches per optimizer step", "--gradient-accumulation-steps", ge=1
-    )
+    gradient_accumulation_steps: int = key(1, "batches per optimizer step", "--gradient-accumulation-steps", ge=1)
     max_grad_norm: float = key(1.0, "gradients are clipped to this norm", gt=0)
     use_mixed_precision: bool = key(True, "bf16 autocast", "--no-mixed-precision")
     early_stopping_patience: int = key(10, "epochs without a better validation loss before stopping", ge=1)

@@ -182,9 +182,7 @@ def read_midi(path: str | Path) -> Performance:
             f"{path}: has notes outside the piano's keys {LOWEST_PITCH}-{HIGHEST_PITCH} (pitch "
             f"{', '.join(map(str, outside[:5]))}); transpose or remove them."
         )
-    changes = {
-        PedalEvent(c.time, c.value) for track in tracks for c in track.control_changes if c.number == SUSTAIN
-    }
+    changes = {PedalEvent(c.time, c.value) for track in tracks for c in track.control_changes if c.number == SUSTAIN}
     return Performance(resolve_overlaps(notes), tuple(sorted(changes)))
 
 

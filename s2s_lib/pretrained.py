@@ -46,7 +46,8 @@ def load_model(folder: str | Path) -> TranscriptionModel:
     folder = Path(folder)
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
         raise InputError(
-            f"{folder}: holds no model (config.json and model.safetensors); train one or name its folder with --model-path."
+            f"{folder}: holds no model (config.json and model.safetensors); train one, "
+            "or name another with --model-path."
         )
     if _model_type(folder) != TranscriptionConfig.model_type:
         raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
@@ -152,7 +153,9 @@ def _refuse_other_features(audio: AudioConfig, features: FeatureSettings) -> Non
     for name, own in (("sample_rate", features.sample_rate), ("n_mels", features.n_mels)):
         asked = getattr(audio, name)
         if asked not in (own, AudioConfig.model_fields[name].default):
-            raise InputError(f"audio.{name} is {asked} but the pretrained encoder takes {own}; leave it out.", usage=True)
+            raise InputError(
+                f"audio.{name} is {asked} but the pretrained encoder takes {own}; leave it out.", usage=True
+            )
 
 
 def _refuse_contradictions(config: Config, saved: TranscriptionConfig) -> None:
@@ -161,7 +164,9 @@ def _refuse_contradictions(config: Config, saved: TranscriptionConfig) -> None:
     for name in ("hidden_size", "num_decoder_layers", "num_decoder_heads"):
         asked, own = getattr(config.model, name), getattr(saved, name)
         if asked not in (own, ModelConfig.model_fields[name].default):
-            raise InputError(f"model.{name} is {asked} but the model to start from has {own}; leave it out.", usage=True)
+            raise InputError(
+                f"model.{name} is {asked} but the model to start from has {own}; leave it out.", usage=True
+            )
 
 
 def _model_type(folder: Path) -> str | None:

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import importlib.resources
 import importlib.util
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -109,7 +110,7 @@ def fluidsynth_version() -> str:
 
 @functools.cache
 def _fluidsynth() -> ModuleType:
-    """pyfluidsynth bound to the system's FluidSynth library, or else to the one that pygame-ce's wheels bundle."""
+    """pyfluidsynth bound to the system's FluidSynth library, or else to one that Python packages bring."""
     find_library = ctypes.util.find_library
 
     def find(name: str) -> str | None:
@@ -132,7 +133,14 @@ def _fluidsynth() -> ModuleType:
 
 
 def _bundled_library() -> str | None:
-    """Path of the FluidSynth library inside an installed pygame-ce (Linux: pygame_ce.libs, macOS: pygame/.dylibs)."""
+    """Path of the FluidSynth library that came with Python packages.
+
+    Conda puts it into its environment's lib folder, pygame-ce's wheels into pygame_ce.libs (Linux) or pygame/.dylibs
+    (macOS).
+    """
+    conda = sorted((Path(sys.prefix) / "lib").glob("libfluidsynth*"))
+    if conda:
+        return str(conda[-1])
     spec = importlib.util.find_spec("pygame")
     if spec is None or spec.origin is None:
         return None

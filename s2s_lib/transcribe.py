@@ -65,7 +65,7 @@ class Transcriber:
         return Grid(**joined)
 
     def _predict_batch(self, windows: np.ndarray) -> dict[str, torch.Tensor]:
-        """Probabilities for windows of shape (batch, window_samples); each (batch, frames, 88), pedal (batch, frames)."""
+        """Probabilities, each (batch, frames, 88) and pedal (batch, frames), for windows (batch, window_samples)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device)):
             output = self.model(torch.from_numpy(windows).to(self.device))
         return {name: (value if name == "shift" else value.sigmoid()).float().cpu() for name, value in output.items()}

@@ -183,7 +183,7 @@ def test_windows_cover_each_clip_once_and_move_every_epoch(config: Config) -> No
 
 
 def test_windows_refuse_another_sample_rate(config: Config) -> None:
-    with pytest.raises(InputError, match="set audio.sample_rate 22050"):
+    with pytest.raises(InputError, match=r"set audio\.sample_rate 22050"):
         Windows(load_manifests(config.output.data)["train"], SHAPE, 22050)
 
 

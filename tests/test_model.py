@@ -83,7 +83,7 @@ def test_training_goes_on_from_a_saved_model(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
     again = build_model(small_config(tmp_path, model={"encoder_name": str(tmp_path / "model")}))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
-    with pytest.raises(InputError, match="model.hidden_size is 64 but the model to start from has 32"):
+    with pytest.raises(InputError, match=r"model\.hidden_size is 64 but the model to start from has 32"):
         build_model(small_config(tmp_path, model={"encoder_name": str(tmp_path / "model"), "hidden_size": 64}))
 
 
@@ -135,7 +135,7 @@ def test_a_frozen_encoder_has_no_gradients(tmp_path: Path, pretrained: Path) -> 
 
 def test_other_features_than_the_encoders_own_are_refused(tmp_path: Path, pretrained: Path) -> None:
     config = small_config(tmp_path, model={"encoder_name": str(pretrained)}, audio={"n_mels": 80})
-    with pytest.raises(InputError, match="audio.n_mels is 80 but the pretrained encoder takes 64"):
+    with pytest.raises(InputError, match=r"audio\.n_mels is 80 but the pretrained encoder takes 64"):
         build_model(config)
 
 
@@ -162,7 +162,7 @@ def test_bad_model_folders_are_named(tmp_path: Path) -> None:
     (folder / "model.safetensors").write_bytes(weights)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
-    with pytest.raises(InputError, match="do not fit its config.json"):
+    with pytest.raises(InputError, match=r"do not fit its config\.json"):
         load_model(folder)
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     with pytest.raises(InputError, match="is not a Sound2Sheet model"):

@@ -43,7 +43,7 @@ def test_onsets_are_on_time(rate: int) -> None:
         for t in times.tolist()
     ]
     assert np.ptp(late) <= 0.0041
-    assert -0.0021 <= min(late)
+    assert min(late) >= -0.0021
     assert max(late) <= 0.0045
 
 

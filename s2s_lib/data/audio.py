@@ -27,7 +27,7 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(f"{path}: not a readable audio file ({str(error).split(': ')[-1].rstrip('.')}).") from None
+        raise InputError(f"{path}: not a readable audio file ({_reason(error)}).") from None
     if len(samples) < SHORTEST_S * rate:
         raise InputError(f"{path}: holds {len(samples) / rate:.3f} s of audio; at least {SHORTEST_S} s are needed.")
     if not np.isfinite(samples).all():
@@ -41,12 +41,22 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
 def read_segment(path: Path, start: int, length: int) -> np.ndarray:
     """`length` samples from `start` of a mono file, float32; zeros where the file has none."""
     segment = np.zeros(length, np.float32)
-    with soundfile.SoundFile(path) as file:
-        first, last = max(0, start), min(file.frames, start + length)
-        if last > first:
-            file.seek(first)
-            segment[first - start : last - start] = file.read(last - first, dtype="float32")
+    try:
+        with soundfile.SoundFile(path) as file:
+            first, last = max(0, start), min(file.frames, start + length)
+            if last > first:
+                file.seek(first)
+                segment[first - start : last - start] = file.read(last - first, dtype="float32")
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(
+            f"{path}: the dataset's audio is missing or damaged ({_reason(error)}); generate it again."
+        ) from None
     return segment
+
+
+def _reason(error: Exception) -> str:
+    """What libsndfile says, without the path and the full stop."""
+    return str(error).split(": ")[-1].rstrip(".")
 
 
 def write_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:

@@ -19,8 +19,10 @@ from s2s_lib.train.history import History
 STATE = "trainer_state.json"
 NAME = re.compile(r"checkpoint_epoch_(\d+)$")
 # keys that may change between a checkpoint and its resumption
-FREE = ("training.resume", "training.num_workers", "training.num_epochs", "training.trackers", "training.keep_checkpoints",
-        "training.early_stopping_patience", "dataset.num_workers", "model.device")  # fmt: skip
+FREE = (
+    "training.resume", "training.num_workers", "training.num_epochs", "training.trackers",
+    "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "model.device",
+)  # fmt: skip
 
 
 def fingerprint(config: Config) -> str:
@@ -52,8 +54,8 @@ def save_checkpoint(accelerator: Accelerator, config: Config, history: History) 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints of a folder, oldest first."""
-    found = [path for path in folder.glob("checkpoint_epoch_*") if NAME.search(path.name) and (path / STATE).is_file()]
-    return sorted(found, key=lambda path: int(NAME.search(path.name)[1]))
+    numbered = {path: NAME.search(path.name) for path in folder.glob("checkpoint_epoch_*") if (path / STATE).is_file()}
+    return sorted((path for path in numbered if numbered[path]), key=lambda path: int(numbered[path][1]))
 
 
 def find_checkpoint(config: Config) -> Path | None:
@@ -90,7 +92,9 @@ def read_history(folder: Path, config: Config) -> History:
             "parameters.yaml, or another --name.", usage=True
         )  # fmt: skip
     if processes != config.training.num_processes:
-        raise InputError(f"{folder}: was made by {processes} processes; set training.num_processes {processes}.", usage=True)
+        raise InputError(
+            f"{folder}: was made by {processes} processes; set training.num_processes {processes}.", usage=True
+        )
     return history
 
 

@@ -25,7 +25,7 @@ from s2s_lib.data import Manifest, Windows, WindowShape, load_manifests
 from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_folder
-from s2s_lib.model import TranscriptionConfig, TranscriptionModel, losses
+from s2s_lib.model import TranscriptionConfig, losses
 from s2s_lib.pretrained import build_model, no_bars
 from s2s_lib.progress import Progress
 from s2s_lib.train.checkpoints import find_checkpoint, load_checkpoint, read_history, save_checkpoint
@@ -206,7 +206,9 @@ class Trainer:
                 parts = losses(self._predict(batch), batch)
                 self.accelerator.backward(parts["loss"])
                 if self.accelerator.sync_gradients:
-                    norms.append(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.max_grad_norm))
+                    norms.append(
+                        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.max_grad_norm)
+                    )
                 self.optimizer.step()
                 if self.accelerator.sync_gradients:
                     self.scheduler.step()
@@ -245,7 +247,9 @@ class Trainer:
 
     def _mean(self, total: torch.Tensor, count: int) -> float:
         """Total over count, summed over all processes."""
-        pair = torch.stack([total.float().to(self.accelerator.device), torch.tensor(float(count), device=self.accelerator.device)])
+        pair = torch.stack(
+            [total.float().to(self.accelerator.device), torch.tensor(float(count), device=self.accelerator.device)]
+        )
         total, count = self.accelerator.reduce(pair, "sum").tolist()
         return total / max(count, 1.0)
 
@@ -258,9 +262,14 @@ class Trainer:
         self.history.epochs.append(measured)
         log.info(
             "epoch %d: train loss %.4f, val loss %.4f, learning rate %.2e, %.1f audio seconds per second",
-            *(measured[name] for name in ("epoch", "train_loss", "val_loss", "learning_rate", "audio_seconds_per_second")),
+            *(
+                measured[name]
+                for name in ("epoch", "train_loss", "val_loss", "learning_rate", "audio_seconds_per_second")
+            ),
         )
-        self.accelerator.log({name: value for name, value in measured.items() if name != "epoch"}, step=measured["epoch"])
+        self.accelerator.log(
+            {name: value for name, value in measured.items() if name != "epoch"}, step=measured["epoch"]
+        )
         if self.history.best is measured and self.accelerator.is_main_process:
             with atomic_folder(self.config.output.model) as folder, no_bars():
                 self.accelerator.unwrap_model(self.model).save_pretrained(folder)
@@ -269,7 +278,9 @@ class Trainer:
             self.history.save(self.config.output.run_dir)
 
 
-def _windows(manifest: Manifest, model: TranscriptionConfig, seed: int | None = None, augmentation: Any = None) -> Windows:
+def _windows(
+    manifest: Manifest, model: TranscriptionConfig, seed: int | None = None, augmentation: Any = None
+) -> Windows:
     """Windows of a split in the shape that a model takes."""
     shape = WindowShape(model.window_samples, model.frames, model.frame_s, model.first_frame_s)
     return Windows(manifest, shape, model.feature_settings.sample_rate, seed, augmentation)
