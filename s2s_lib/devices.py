@@ -31,5 +31,6 @@ def bf16_pays(device: torch.device) -> bool:
     for 6944 x 256 x 1024 on two cores of a Xeon without AMX.
     """
     if device.type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported())
+        has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so it may go one day
+        return bool(has_amx and has_amx())
     return device.type == "cuda"

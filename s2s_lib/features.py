@@ -1,6 +1,6 @@
 """Log-mel spectrograms, computed where the model runs: waveform in, frames out.
 
-Two kinds. `mel` is the usual Slaney mel scale of music transcription. `kaldi` is what pretrained Audio Spectrogram
+Two kinds. `mel` is a log-mel spectrogram on HTK's mel scale. `kaldi` is what pretrained Audio Spectrogram
 Transformers were fed (Gong et al., Interspeech 2021): DC removed, pre-emphasis, 25 ms Hann window, Kaldi's mel
 scale; it equals transformers' ASTFeatureExtractor.
 """

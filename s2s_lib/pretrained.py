@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,12 +54,18 @@ def load_model(folder: str | Path) -> TranscriptionModel:
         raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
     try:
         with no_bars():
-            model = TranscriptionModel.from_pretrained(folder, local_files_only=True)
+            model, found = TranscriptionModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
     except (SafetensorError, OSError, EOFError) as error:
         raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); train it again.") from None
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); train it again.") from None
+    wrong = [*found["missing_keys"], *found["unexpected_keys"]]
+    if wrong:
+        raise InputError(
+            f"{folder}: its weights do not fit its config.json ({len(wrong)} of them, such as {sorted(wrong)[0]}); "
+            "train it again."
+        )
     return model
 
 
@@ -114,18 +121,27 @@ def _pretrained_encoder(config: Config) -> tuple[ASTModel, FeatureSettings]:
     name = config.model.encoder_name
     try:
         with no_bars():
-            encoder = ASTModel.from_pretrained(name)
+            encoder, found = ASTModel.from_pretrained(name, output_loading_info=True)
         extractor = ASTFeatureExtractor.from_pretrained(name)
     except (SafetensorError, EOFError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"model.encoder_name {name!r} is no usable pretrained AST ({reason}).") from None
-    except OSError:
+    except OSError as error:
+        if Path(name).expanduser().is_dir():
+            reason = str(error).splitlines()[0]
+            raise InputError(f"model.encoder_name {name!r}: the folder is incomplete ({reason}).", usage=True) from None
         raise InputError(
             f"model.encoder_name {name!r} can't be reached and is not cached; go online once, or use 'scratch' or "
             "the path of a folder made by save_pretrained.", usage=True
         ) from None  # fmt: skip
+    if found["missing_keys"]:
+        raise InputError(
+            f"model.encoder_name {name!r} is no Audio Spectrogram Transformer: "
+            f"{len(found['missing_keys'])} of its weights are missing.", usage=True
+        )  # fmt: skip
     features = FeatureSettings.from_extractor(extractor)
-    _refuse_other_features(config.audio, features)
+    _refuse_others(config.audio, "audio", features.to_dict())
+    _refuse_others(config.model, "model", _encoder_shape(encoder.config.to_dict()))
     if config.model.window_seconds is not None:
         _cut_window(encoder, round(config.model.window_seconds / features.hop_s), name)
     return encoder, features
@@ -148,24 +164,36 @@ def _cut_window(encoder: ASTModel, frames: int, name: str) -> None:
     encoder.embeddings.position_embeddings = torch.nn.Parameter(cut)
 
 
-def _refuse_other_features(audio: AudioConfig, features: FeatureSettings) -> None:
-    """An audio key set to anything but the encoder's own would be ignored, so it is refused."""
-    for name, own in (("sample_rate", features.sample_rate), ("n_mels", features.n_mels)):
-        asked = getattr(audio, name)
-        if asked not in (own, AudioConfig.model_fields[name].default):
-            raise InputError(
-                f"audio.{name} is {asked} but the pretrained encoder takes {own}; leave it out.", usage=True
-            )
-
-
 def _refuse_contradictions(config: Config, saved: TranscriptionConfig) -> None:
-    """A trained model keeps its shape; a key that asks for another is refused instead of ignored."""
-    _refuse_other_features(config.audio, saved.feature_settings)
-    for name in ("hidden_size", "num_decoder_layers", "num_decoder_heads"):
-        asked, own = getattr(config.model, name), getattr(saved, name)
-        if asked not in (own, ModelConfig.model_fields[name].default):
+    """A trained model keeps its shape and features; a key that asks for others is refused instead of ignored."""
+    shape = {
+        name: getattr(saved, name) for name in ("hidden_size", "num_decoder_layers", "num_decoder_heads", "dropout")
+    }
+    shape |= {
+        "frame_seconds": saved.frame_s,
+        "window_seconds": saved.encoder["max_length"] * saved.feature_settings.hop_s,
+    }
+    _refuse_others(config.audio, "audio", saved.feature_settings.to_dict())
+    _refuse_others(config.model, "model", shape | _encoder_shape(saved.encoder))
+
+
+def _encoder_shape(encoder: dict[str, Any]) -> dict[str, Any]:
+    """An AST's config under the names of the config keys that shape a scratch encoder."""
+    return {
+        "encoder_hidden_size": encoder["hidden_size"],
+        "num_encoder_layers": encoder["num_hidden_layers"],
+        "num_encoder_heads": encoder["num_attention_heads"],
+        **{name: encoder[name] for name in ("patch_size", "frequency_stride", "time_stride")},
+    }
+
+
+def _refuse_others(asked: AudioConfig | ModelConfig, section: str, own: dict[str, Any]) -> None:
+    """Refuses keys set to anything but what the pretrained model brings; at their default they were not set."""
+    for name in own.keys() & type(asked).model_fields.keys():
+        value, default = getattr(asked, name), type(asked).model_fields[name].default
+        if value != default and not math.isclose(value, own[name], rel_tol=0.01):
             raise InputError(
-                f"model.{name} is {asked} but the model to start from has {own}; leave it out.", usage=True
+                f"{section}.{name} is {value} but the pretrained model has {own[name]}; leave it out.", usage=True
             )
 
 
@@ -173,5 +201,5 @@ def _model_type(folder: Path) -> str | None:
     """What kind of model a folder's config.json names; None without one."""
     try:
         return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         return None

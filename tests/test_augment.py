@@ -50,6 +50,30 @@ def test_gain_has_the_asked_range_and_never_exceeds_full_scale() -> None:
     assert np.abs(augment(tone, RATE, louder, np.random.default_rng(0))).max() == 1.0
 
 
+def test_the_equaliser_stays_within_its_gain() -> None:
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.05
+    changes = []
+    for gain in (2.0, 12.0):
+        settings = AugmentationConfig(**{**OFF, "eq_probability": 1.0, "eq_gain_db": gain})
+        equalised = augment(noise, RATE, settings, np.random.default_rng(5))
+        ratio = np.abs(np.fft.rfft(equalised))[100:] / np.abs(np.fft.rfft(noise))[100:]
+        changes.append(np.abs(20 * np.log10(ratio)).max())
+        assert changes[-1] <= gain + 0.1
+    assert changes[1] > 2 * changes[0]
+
+
+def test_a_longer_room_rings_longer() -> None:
+    click = np.zeros(RATE, np.float32)
+    click[100] = 0.8
+    rings = []
+    for seconds in (0.1, 0.8):
+        settings = AugmentationConfig(**{**OFF, "reverb_probability": 1.0, "reverb_seconds": (seconds, seconds)})
+        heard = np.abs(augment(click, RATE, settings, np.random.default_rng(0)))
+        rings.append(int(np.flatnonzero(heard > 1e-5)[-1]) / RATE)
+    assert rings[0] == pytest.approx(0.1, abs=0.03)
+    assert rings[1] > 0.5
+
+
 def test_the_generator_decides_all() -> None:
     settings = AugmentationConfig(eq_probability=1, noise_probability=1, gain_probability=1, reverb_probability=1)
     first, second, other = (augment(_clicks(), RATE, settings, np.random.default_rng(seed)) for seed in (3, 3, 4))

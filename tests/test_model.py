@@ -83,7 +83,7 @@ def test_training_goes_on_from_a_saved_model(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "model")
     again = build_model(small_config(tmp_path, model={"encoder_name": str(tmp_path / "model")}))
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
-    with pytest.raises(InputError, match=r"model\.hidden_size is 64 but the model to start from has 32"):
+    with pytest.raises(InputError, match=r"model\.hidden_size is 64 but the pretrained model has 32"):
         build_model(small_config(tmp_path, model={"encoder_name": str(tmp_path / "model"), "hidden_size": 64}))
 
 
@@ -135,8 +135,40 @@ def test_a_frozen_encoder_has_no_gradients(tmp_path: Path, pretrained: Path) -> 
 
 def test_other_features_than_the_encoders_own_are_refused(tmp_path: Path, pretrained: Path) -> None:
     config = small_config(tmp_path, model={"encoder_name": str(pretrained)}, audio={"n_mels": 80})
-    with pytest.raises(InputError, match=r"audio\.n_mels is 80 but the pretrained encoder takes 64"):
+    with pytest.raises(InputError, match=r"audio\.n_mels is 80 but the pretrained model has 64"):
         build_model(config)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("audio", "n_fft", 4096),
+        ("audio", "f_min", 100.0),
+        ("model", "patch_size", 32),
+        ("model", "num_encoder_layers", 9),
+    ],
+)
+def test_keys_that_a_pretrained_encoder_would_ignore_are_refused(
+    tmp_path: Path, pretrained: Path, section: str, key: str, value: Any
+) -> None:
+    sizes = {"model": {"encoder_name": str(pretrained)}, "audio": {"n_mels": 64}}
+    sizes[section] = {**sizes[section], key: value}
+    with pytest.raises(InputError, match=f"{section}.{key} is {value} but the pretrained model has"):
+        build_model(small_config(tmp_path, **sizes))
+
+
+def test_another_kind_of_model_is_no_encoder(tmp_path: Path) -> None:
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "bert"
+    BertModel(BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, vocab_size=50)).save_pretrained(
+        folder
+    )
+    with pytest.raises(InputError, match="the folder is incomplete"):
+        build_model(small_config(tmp_path, model={"encoder_name": str(folder)}))
+    ASTFeatureExtractor().save_pretrained(folder)
+    with pytest.raises(InputError, match="is no"):
+        build_model(small_config(tmp_path, model={"encoder_name": str(folder), "window_seconds": None}))
 
 
 def test_an_unreachable_hub_model_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +195,13 @@ def test_bad_model_folders_are_named(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
     with pytest.raises(InputError, match=r"do not fit its config\.json"):
+        load_model(folder)
+    for change in ({"num_decoder_layers": 2}, {"encoder": {**config["encoder"], "num_hidden_layers": 2}}):
+        (folder / "config.json").write_text(json.dumps({**config, **change}))
+        with pytest.raises(InputError, match=r"do not fit its config\.json"):
+            load_model(folder)
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(InputError, match="is not a Sound2Sheet model"):
         load_model(folder)
     (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
     with pytest.raises(InputError, match="is not a Sound2Sheet model"):

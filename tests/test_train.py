@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +23,7 @@ from s2s_lib.data import generate
 from s2s_lib.errors import InputError
 from s2s_lib.pretrained import build_model, load_model
 from s2s_lib.train import History, train
-from s2s_lib.train.loop import Trainer
+from s2s_lib.train.loop import Trainer, _free_port
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +199,17 @@ def test_augmentation_reaches_the_windows(run: Any) -> None:
 
 def test_bf16_is_used_where_it_pays(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("s2s_lib.train.loop.bf16_pays", lambda device: True)
+    types = set()
+    forward = torch.nn.Linear.forward
+
+    def watched(self: torch.nn.Linear, values: torch.Tensor) -> torch.Tensor:
+        result = forward(self, values)
+        types.add(result.dtype)
+        return result
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", watched)
     assert train(run("bf16", training={"num_epochs": 1})).precision == "bf16"
+    assert types == {torch.bfloat16}
 
 
 def test_full_precision_when_asked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +242,7 @@ def test_two_processes_train_together(run: Any) -> None:
         "from s2s_lib.config import Config; from s2s_lib.train import train\n"
         f"train(Config.load({str(config.output.run_dir / 'parameters.yaml')!r}))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    result = _in_a_group([sys.executable, "-c", code])
     assert result.returncode == 0, result.stderr[-3000:]
     history = History.load(config.output.run_dir)
     alone = _trainer(run("alone", training={"batch_size": 2}))
@@ -238,6 +251,41 @@ def test_two_processes_train_together(run: Any) -> None:
     names = {path.name for path in (config.output.checkpoints / "checkpoint_epoch_1").iterdir()}
     assert {"random_states_0.pkl", "random_states_1.pkl"} <= names
     load_model(config.output.model)
+
+
+def test_processes_launched_from_outside(run: Any) -> None:
+    """`accelerate launch` sets the variables that torchrun sets; here two CPU processes train, then resume."""
+    config = run(training={"num_epochs": 1, "batch_size": 2})
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", _free_port()]
+    for epochs in (1, 2):
+        config.training.num_epochs = epochs
+        config.save(config.output.run_dir / "parameters.yaml")
+        result = _in_a_group([*launch, "-m", "s2s_lib.train", str(config.output.run_dir / "parameters.yaml")])
+        assert result.returncode == 0, result.stderr[-3000:]
+        history = History.load(config.output.run_dir)
+        assert (history.processes, len(history.epochs)) == (2, epochs)
+
+
+def test_what_a_process_refuses_is_one_sentence(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = run(training={"num_processes": 2}, model={"encoder_name": str(run("none").output.run_dir / "nothing")})
+    config.save(config.output.run_dir / "parameters.yaml")
+    result = _in_a_group([sys.executable, "-m", "s2s_lib.train", str(config.output.run_dir / "parameters.yaml")])
+    assert result.returncode == 1
+    assert "s2s_lib.train: error: model.encoder_name" in result.stderr.splitlines()[-1]
+
+
+def _in_a_group(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command whose own processes end with it, whatever happens."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
+    )
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 @pytest.fixture
@@ -250,6 +298,47 @@ def trained(run: Any) -> Config:
 def test_resume_on_a_finished_run_is_refused(trained: Config) -> None:
     trained.training.resume = str(trained.output.checkpoints / "checkpoint_epoch_2")
     with pytest.raises(InputError, match="training is finished after epoch 2 of 2; raise --epochs"):
+        train(trained)
+
+
+def test_resume_on_a_run_that_was_stopped_early_is_refused(trained: Config) -> None:
+    state = trained.output.checkpoints / "checkpoint_epoch_2" / "trainer_state.json"
+    content = json.loads(state.read_text())
+    content["epochs"][0]["val_loss"] = 0.0
+    state.write_text(json.dumps(content))
+    trained.training.resume = str(state.parent)
+    trained.training.num_epochs, trained.training.early_stopping_patience = 9, 1
+    with pytest.raises(InputError, match=r"stopped early after epoch 2; raise training\.early_stopping_patience"):
+        train(trained)
+
+
+def test_a_lost_model_comes_back_from_the_checkpoint(trained: Config) -> None:
+    before = load_model(trained.output.model).state_dict()
+    shutil.rmtree(trained.output.model)
+    train(trained)
+    after = load_model(trained.output.model).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_resumed_run_has_a_model_even_if_it_never_gets_better(trained: Config, run: Any) -> None:
+    checkpoint = trained.output.checkpoints / "checkpoint_epoch_2"
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    for epoch in state["epochs"]:
+        epoch["val_loss"] = 0.0
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
+    longer = run("longer", training={"num_epochs": 3, "resume": str(checkpoint)})
+    train(longer)
+    kept, best = load_model(longer.output.model).state_dict(), load_model(trained.output.model).state_dict()
+    assert all(torch.equal(kept[name], best[name]) for name in best)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused(trained: Config) -> None:
+    checkpoint = trained.output.checkpoints / "checkpoint_epoch_1"
+    other = trained.model_copy(deep=True)
+    other.model.hidden_size = 64
+    build_model(other).save_pretrained(checkpoint)
+    trained.training.resume, trained.training.num_epochs = str(checkpoint), 5
+    with pytest.raises(InputError, match="does not fit this model"):
         train(trained)
 
 

@@ -27,7 +27,7 @@ class WindowShape:
 
 
 class Windows:
-    """Windows that cover each clip of a split once per epoch, at a random phase, or at phase 0 without `seed`.
+    """As many windows per epoch as cover each clip of a split once; their phase is random, or 0 without `seed`.
 
     An item is a dict of float32 arrays: `waveform` (samples,) and the grid's arrays (see targets.Grid). It depends
     on (seed, epoch, index) alone, so neither the loader's workers nor a resumed run change it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -17,10 +18,11 @@ from s2s_lib.files import write_json
 from s2s_lib.train.history import History
 
 STATE = "trainer_state.json"
+BEST = "best"  # the model kept so far, which a run resumed elsewhere may never beat
 NAME = re.compile(r"checkpoint_epoch_(\d+)$")
 # keys that may change between a checkpoint and its resumption
 FREE = (
-    "training.resume", "training.num_workers", "training.num_epochs", "training.trackers",
+    "training.resume", "training.num_workers", "training.num_processes", "training.num_epochs", "training.trackers",
     "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "model.device",
 )  # fmt: skip
 
@@ -45,6 +47,7 @@ def save_checkpoint(accelerator: Accelerator, config: Config, history: History) 
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         state = {"fingerprint": fingerprint(config), "processes": accelerator.num_processes, **history.to_dict()}
+        shutil.copytree(config.output.model, temporary / BEST)
         write_json(temporary / STATE, state)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
@@ -66,6 +69,11 @@ def find_checkpoint(config: Config) -> Path | None:
     if config.training.resume is not None:
         folder = Path(config.training.resume)
         history = read_history(folder, config)
+        if history.epochs_without_gain >= config.training.early_stopping_patience:
+            raise InputError(
+                f"{folder}: training was stopped early after epoch {len(history.epochs)}; raise "
+                "training.early_stopping_patience to train longer.", usage=True
+            )  # fmt: skip
         if len(history.epochs) >= config.training.num_epochs:
             raise InputError(
                 f"{folder}: training is finished after epoch {len(history.epochs)} of {config.training.num_epochs}; "
@@ -91,7 +99,7 @@ def read_history(folder: Path, config: Config) -> History:
             f"{folder}: was made with other dataset, audio, model or training parameters; use the config in its run's "
             "parameters.yaml, or another --name.", usage=True
         )  # fmt: skip
-    if processes != config.training.num_processes:
+    if processes != int(os.environ.get("WORLD_SIZE", config.training.num_processes)):
         raise InputError(
             f"{folder}: was made by {processes} processes; set training.num_processes {processes}.", usage=True
         )

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import math
 import os
+import shutil
 import socket
 import time
 from collections import defaultdict
@@ -17,6 +18,7 @@ import torch
 from accelerate import Accelerator, notebook_launcher
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
@@ -28,7 +30,7 @@ from s2s_lib.files import atomic_folder
 from s2s_lib.model import TranscriptionConfig, losses
 from s2s_lib.pretrained import build_model, no_bars
 from s2s_lib.progress import Progress
-from s2s_lib.train.checkpoints import find_checkpoint, load_checkpoint, read_history, save_checkpoint
+from s2s_lib.train.checkpoints import BEST, find_checkpoint, load_checkpoint, read_history, save_checkpoint
 from s2s_lib.train.history import History
 
 log = logging.getLogger("s2s.train")
@@ -42,10 +44,9 @@ def train(config: Config) -> History:
     a checkpoint that does not fit, a missing device or tracker.
     """
     _check(config)
-    launched_from_outside = "LOCAL_RANK" in os.environ  # `accelerate launch` has started the processes already
-    if config.training.num_processes > 1 and not launched_from_outside:
-        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
-    else:
+    if config.training.num_processes > 1 and "WORLD_SIZE" not in os.environ:
+        _launch(config)
+    else:  # `accelerate launch` sets WORLD_SIZE: the processes are there already
         _process(config)
     return History.load(config.output.run_dir)
 
@@ -58,6 +59,19 @@ def _check(config: Config) -> None:
         read_history(checkpoint, config)
     if "wandb" in config.training.trackers and importlib.util.find_spec("wandb") is None:
         raise InputError("training.trackers names wandb, which is not installed; run 'pip install wandb'.", usage=True)
+
+
+def _launch(config: Config) -> None:
+    """Starts the training processes; what one of them refuses is refused here in the same words."""
+    try:
+        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
+    except ChildFailedError as error:
+        message = error.get_first_failure()[1].message
+        text = message["message"] if isinstance(message, dict) else str(message)
+        kind, _, sentence = text.partition(": ")
+        if kind == InputError.__name__:
+            raise InputError(sentence) from None
+        raise
 
 
 def _free_port() -> str:
@@ -174,6 +188,9 @@ class Trainer:
                 log.info("bf16 is slower than fp32 on this device, so training runs in fp32")
             return
         load_checkpoint(self.accelerator, checkpoint)
+        if self.accelerator.is_main_process and not (self.config.output.model / "model.safetensors").is_file():
+            with atomic_folder(self.config.output.model) as folder:
+                shutil.copytree(checkpoint / BEST, folder, dirs_exist_ok=True)
         self.history = read_history(checkpoint, self.config)
         log.info("resumed from %s", checkpoint)
 
