@@ -54,7 +54,7 @@ class Flag:
             return
         options["metavar"] = self.name.lstrip("-").rsplit("-", 1)[-1].upper()
         if get_origin(self.field.annotation) is list:
-            options["nargs"] = "+"
+            options |= {"nargs": "+", "action": "extend"}
         shown = " ".join(default) if isinstance(default, list) else default
         group.add_argument(self.name, help=f"{text} (default: {shown})" if shown else text, **options)
 
@@ -113,7 +113,7 @@ def _add_flags(parser: Parser, command: str) -> None:
     parser.add_argument(
         "--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="any config key, the value as in YAML"
     )
-    if command == "run":
+    if command != "config":
         parser.add_argument(
             "--eval-only", action="store_true", help="evaluate the model that is there and do nothing else"
         )
@@ -157,7 +157,12 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _stages(options: argparse.Namespace) -> tuple[str, ...]:
-    if options.command == "evaluate" or getattr(options, "eval_only", False):
+    eval_only = getattr(options, "eval_only", False)
+    if eval_only and options.command in ("generate", "train"):
+        raise InputError(
+            f"--eval-only leaves nothing for 's2s {options.command}' to do; use 's2s evaluate'.", usage=True
+        )
+    if options.command == "evaluate" or eval_only:
         if hasattr(options, "flag__no_eval"):
             raise InputError("--no-eval leaves nothing to do when only the evaluation is asked for.", usage=True)
         return ("evaluate",)
@@ -175,16 +180,18 @@ def _resolve(options: argparse.Namespace, stages: Sequence[str]) -> Config:
     elif options.command != "config" and "generate" not in stages:
         path = Config.resolve(given, source=source).output.run_dir / "parameters.yaml"
         if path.is_file():
-            file = merge(read_yaml(path), {"training": {"resume": None}})
-            print(f"s2s: taking the parameters of {path}", file=sys.stderr)
+            source, file = str(path), merge(read_yaml(path), {"training": {"resume": None}})
     if stages == ("evaluate",):
         given = merge(given, {"evaluation": {"enabled": True}})
     try:
-        return Config.resolve(file, given, source="command line")
+        config = Config.resolve(file, given, source="command line")
     except InputError as error:
         if file:
             Config.resolve(file, source=source)  # if the file alone is wrong, it is the one to name
         raise InputError(_name_flags(str(error), options), usage=True) from None
+    if file and not options.config:
+        print(f"s2s: taking the parameters of {source}", file=sys.stderr)
+    return config
 
 
 def _config_file(name: str) -> Path:

@@ -140,7 +140,7 @@ class AudioConfig(Section):
         if self.f_min >= self.f_max:
             raise ValueError(f"f_min {self.f_min} is not below f_max {self.f_max}")
         if self.f_max > self.sample_rate / 2:
-            raise ValueError(f"f_max {self.f_max} is above half the sample_rate {self.sample_rate}; set audio.f_max too")
+            raise ValueError(f"f_max {self.f_max} is above half of sample_rate {self.sample_rate}; lower audio.f_max")
         if self.hop_length > self.n_fft:
             raise ValueError(
                 f"hop_length {self.hop_length} is longer than n_fft {self.n_fft}: samples would be skipped"

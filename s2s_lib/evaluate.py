@@ -22,7 +22,7 @@ import numpy as np
 from s2s_lib import metrics
 from s2s_lib.compose import bwv846
 from s2s_lib.config import Config
-from s2s_lib.data import load_manifests, read_audio
+from s2s_lib.data import check_dataset, load_manifests, read_audio
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write, write_json
 from s2s_lib.notes import Performance, read_midi
@@ -196,7 +196,9 @@ def _test_split(config: Config) -> list[Source]:
     """The test split of the run's dataset; nothing if there is no dataset."""
     if not (config.output.data / "test_manifest.json").is_file():
         return []
-    samples = load_manifests(config.output.data)["test"].samples
+    manifests = load_manifests(config.output.data)
+    check_dataset(manifests, config)
+    samples = manifests["test"].samples
     silent = [sample.id for sample in samples if sample.audio is None]
     if silent:
         raise InputError(

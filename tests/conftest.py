@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from s2s_lib import Config, RunResult, run_pipeline
 from s2s_lib.cli import main
@@ -60,6 +62,16 @@ def refused(s2s: Callable[..., Outcome], tmp_path: Path) -> Callable[..., str]:
         return lines[0]
 
     return call
+
+
+@pytest.fixture
+def fake_model(tmp_path: Path) -> Path:
+    """A model folder that looks whole from outside: what is known before anything runs."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "sound2sheet"}')
+    save_file({"weight": np.zeros(100, np.float32)}, folder / "model.safetensors")
+    return folder
 
 
 @pytest.fixture(scope="session")

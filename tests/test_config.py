@@ -92,7 +92,7 @@ def test_number_in_yaml_1_1_habit_is_a_number(load: Callable[[str], Config]) -> 
         ("dataset: {min_tempo: 190, max_tempo: 60}", "min_tempo 190.0 is greater than max_tempo 60.0"),
         ("dataset: {train_split: 0.9, val_split: 0.2}", "add up to more than 1"),
         ("audio: {f_min: 5000, f_max: 4000}", "f_min 5000.0 is not below f_max 4000.0"),
-        ("audio: {sample_rate: 8000}", "above half the sample_rate"),
+        ("audio: {sample_rate: 8000}", "above half of sample_rate"),
         ("model: {hidden_size: 100}", "hidden_size 100 is no multiple of num_decoder_heads 8"),
         ("model: {freeze_encoder: true}", "would freeze random weights"),
         ("model: {device: gpu}", "model.device is 'gpu'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +16,10 @@ from conftest import TINY, Outcome
 
 from s2s_lib import Config, InputError, RunResult, StageError, run_pipeline
 from s2s_lib.config import EvaluationConfig
+from s2s_lib.data import check_dataset, load_manifests
+from s2s_lib.evaluate import evaluate
 from s2s_lib.metrics import score, summarize
-from s2s_lib.notes import Note, Performance
+from s2s_lib.notes import Note, Performance, write_midi
 from s2s_lib.pipeline import scores_summary
 
 STAGES = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
@@ -129,14 +132,13 @@ def test_players_are_in_the_pages(chain: RunResult) -> None:
 
 
 def test_rerun_skips_what_is_done(chain: RunResult, s2s: Callable[..., Outcome]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in chain.run_dir.rglob("*") if path.name != "parameters.yaml"}
+    files = [path for path in chain.run_dir.rglob("*") if path.is_file() and path.name != "parameters.yaml"]
+    before = [(path, path.stat().st_mtime_ns) for path in files]
     outcome = s2s("run", "--config", str(TINY), "--output-dir", str(chain.run_dir.parent), "--num-workers", "2")
     assert outcome.code == 0
     for stage in STAGES:
         assert f"{stage}: done before with the same parameters, skipped" in outcome.err
-        assert before[chain.run_dir / f"{STAGES[stage]}.ipynb"]
-    after = {path: path.stat().st_mtime_ns for path in chain.run_dir.rglob("*") if path.name != "parameters.yaml"}
-    assert after == before
+    assert [(path, path.stat().st_mtime_ns) for path in files] == before
     assert "onset + offset (key release)" in outcome.out
     assert "03_evaluate.html" in outcome.out.splitlines()[-1]
 
@@ -176,8 +178,6 @@ def test_same_seed_same_dataset_and_scores(chain: RunResult, tmp_path: Path) -> 
 def test_evaluating_a_model_on_a_midi_file_needs_no_dataset(
     chain: RunResult, s2s: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    from s2s_lib.notes import write_midi
-
     notes = tuple(Note(0.5 * i, 0.5 * i + 0.4, 60 + i, 80) for i in range(6))
     write_midi(tmp_path / "mine.mid", Performance(notes))
     outcome = s2s("evaluate", "--model-path", str(chain.run_dir / "model"), "--midi", "mine.mid", "--name", "piece")
@@ -185,6 +185,66 @@ def test_evaluating_a_model_on_a_midi_file_needs_no_dataset(
     assert outcome.out.startswith("midi: 1 file, 6 notes")
     report = json.loads((tmp_path / "runs" / "piece" / "results" / "evaluation_report.json").read_text())
     assert [sample["id"] for sample in report["samples"]] == ["mine.mid"]
+
+
+def test_other_datasets_are_told_apart(chain: RunResult) -> None:
+    """As a notebook run by papermill alone finds them under its name."""
+    manifests = load_manifests(chain.run_dir / "data")
+    same = {"dataset": {"num_workers": 2, "soundfonts": ["elsewhere/embedded"]}}
+    check_dataset(manifests, Config.load(TINY, same))
+    other = {"dataset": {"samples": 11, "soundfonts": ["other.sf2"]}, "audio": {"sample_rate": 22050}}
+    named = r"generated with other dataset\.samples, dataset\.soundfonts, audio\.sample_rate; "
+    with pytest.raises(InputError, match=named) as caught:
+        check_dataset(manifests, Config.load(TINY, other))
+    assert caught.value.usage
+
+
+def test_evaluating_the_dataset_of_another_config_is_refused(chain: RunResult) -> None:
+    output = {"name": chain.run_dir.name, "output_dir": str(chain.run_dir.parent)}
+    report = chain.run_dir / "results" / "evaluation_report.json"
+    before = report.read_bytes()
+    with pytest.raises(InputError, match=r"generated with other dataset\.complexity"):
+        evaluate(Config.load(TINY, {"output": output, "dataset": {"complexity": "medium"}}))
+    assert report.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda content: [], "of another version"),
+        (lambda content: {**content, "format": 99}, "of another version"),
+        (lambda content: {**content, "samples": None}, "has no proper samples"),
+        (lambda content: {k: v for k, v in content.items() if k != "dataset"}, "has no proper dataset"),
+        (lambda content: {**content, "samples": [3]}, "lacks or has too much: all its entries"),
+        (lambda content: {**content, "samples": [{**content["samples"][0], "hue": 1}]}, "lacks or has too much: hue"),
+        (lambda content: {**content, "samples": [{"id": "x"}]}, "lacks or has too much: audio, .*tuning_cents"),
+        (lambda content: {**content, "samples": [{**content["samples"][0], "seed": 3}]}, "seed of another type"),
+        (lambda content: {**content, "samples": [{**content["samples"][0], "midi": 3}]}, "seed of another type"),
+    ],
+)
+def test_damaged_manifest_is_one_sentence(
+    chain: RunResult, tmp_path: Path, damage: Callable[[dict[str, Any]], Any], named: str
+) -> None:
+    for split in ("train", "val", "test"):
+        content = json.loads((chain.run_dir / "data" / f"{split}_manifest.json").read_text())
+        content = damage(content) if split == "val" else content
+        (tmp_path / f"{split}_manifest.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"val_manifest\.json: .*{named}.*generate the dataset again\.$"):
+        load_manifests(tmp_path)
+
+
+def test_evaluation_shows_and_keeps_the_wanted_pictures_only(chain: RunResult, tmp_path: Path) -> None:
+    """Evaluates the run again with one kind of picture: the others go from the report and from the folder."""
+    run = tmp_path / "tiny"
+    shutil.copytree(chain.run_dir, run)
+    wanted = {"visualizations": {"plot_types": ["confusion_matrix"]}, "midi": []}
+    config = Config.load(TINY, {"output": {"output_dir": str(tmp_path), "name": "tiny"}, "evaluation": wanted})
+    run_pipeline(config, ("evaluate",))
+    assert [path.name for path in (run / "results").glob("*.png")] == ["confusion_matrix.png"]
+    page = (run / "03_evaluate.html").read_text()
+    assert 'alt="Pitch confusion matrix' in page
+    assert 'alt="Evaluation dashboard' not in page
+    assert 'alt="Onset precision' not in page
 
 
 def test_damaged_dataset_fails_in_its_cell(chain: RunResult, s2s: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -225,8 +285,10 @@ product = run / "{product}"
 if (run.parent / "fail-{stage}").exists():
     raise {error}
 product.parent.mkdir(parents=True, exist_ok=True)
-product.write_text("{{}}")
+product.write_bytes({content!r})
+(product.parent / "config.json").write_text('{{"model_type": "sound2sheet"}}')
 """
+CONTENT = (2).to_bytes(8, "little") + b"{}"  # a safetensors file without tensors
 PRODUCTS = {
     "generate": "data/train_manifest.json",
     "train": "model/model.safetensors",
@@ -240,7 +302,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
 
     def write(error: str) -> None:
         for stage, name in STAGES.items():
-            code = TOY.format(product=PRODUCTS[stage], stage=stage, error=error)
+            content = CONTENT if stage == "train" else b"{}"
+            code = TOY.format(product=PRODUCTS[stage], stage=stage, error=error, content=content)
             parameters = nbformat.v4.new_code_cell("output = {}", metadata={"tags": ["parameters"]})
             cells = [parameters, nbformat.v4.new_code_cell("print('before')"), nbformat.v4.new_code_cell(code)]
             metadata = {"kernelspec": {"name": "python3", "display_name": "x", "language": "python"}}
@@ -310,6 +373,16 @@ def test_killed_stage_is_told(toys: Callable[[str], None], toy_run: Callable[...
         toy_run()
 
 
+def test_kernel_knows_that_nobody_sits_in_front(
+    toys: Callable[[str], None], toy_run: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "fail-generate").touch()
+    toys("ValueError('batch ' + __import__('os').environ.get('S2S_BATCH', '0'))")
+    with pytest.raises(StageError, match=r"ValueError: batch 1$"):
+        toy_run("generate")
+
+
 def test_changed_dataset_is_made_again_until_a_model_is_trained(toy_run: Callable[..., list[str]]) -> None:
     assert toy_run("generate", dataset={"samples": 5}) == ["generate"]
     assert toy_run("generate", dataset={"samples": 6}) == ["generate"]
@@ -339,9 +412,37 @@ def test_resumed_training_may_differ(toy_run: Callable[..., list[str]], tmp_path
     toy_run(training={"num_epochs": 5})
     with pytest.raises(InputError, match=r"num_epochs 5, now 10; choose another --name, or --resume"):
         toy_run(training={"num_epochs": 10})
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"epochs": [{}] * 5}))
     resume = {"num_epochs": 10, "resume": str(tmp_path)}
     assert toy_run("train", "evaluate", training=resume) == ["train", "evaluate"]
     assert toy_run(training={"num_epochs": 10}) == []
+
+
+def test_another_model_and_other_pieces_are_looked_at_once(
+    toy_run: Callable[..., list[str]], tmp_path: Path, fake_model: Path
+) -> None:
+    """An evaluation alone leaves the run's own model and pieces in its parameters, so the next one is its own."""
+    toy_run(evaluation={"midi": ["bwv846"]})
+    write_midi(tmp_path / "one.mid", Performance((Note(0.0, 1.0, 60, 80),)))
+    own = {"evaluation": {"midi": ["bwv846"]}}
+    other = {"evaluation": {"model_path": str(fake_model), "midi": [str(tmp_path / "one.mid")]}}
+    assert toy_run("evaluate", **other) == ["evaluate"]
+    saved = Config.load(tmp_path / "runs" / "toy" / "parameters.yaml").evaluation
+    assert (saved.model_path, saved.midi, saved.audio) == (None, ["bwv846"], [])
+    assert toy_run("evaluate", **own) == ["evaluate"]
+    assert toy_run("evaluate", **own) == []
+
+
+def test_plain_evaluation_after_one_of_another_model_is_the_runs_own(
+    toys: Callable[[str], None], s2s: Callable[..., Outcome], fake_model: Path
+) -> None:
+    common = ["--name", "toy", "--set", "output.html=false"]
+    for command in ("generate", "train"):
+        assert s2s(command, *common).code == 0
+    assert s2s("evaluate", *common, "--model-path", str(fake_model), "--midi", "bwv846").code == 0
+    outcome = s2s("evaluate", *common)
+    assert outcome.code == 0, outcome.err
+    assert "evaluate: done in" in outcome.err
 
 
 def test_evaluation_can_be_left_out(toy_run: Callable[..., list[str]]) -> None:

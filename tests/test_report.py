@@ -319,7 +319,25 @@ def test_save_plots_writes_what_the_config_asks_for(tmp_path):
     assert [p.name for p in report.save_plots(EVALUATION, config(plot_types=["confusion_matrix"]))] == [
         "confusion_matrix.png"
     ]
+    assert [path.name for path in config().output.results.iterdir()] == ["confusion_matrix.png"]
     assert report.save_plots(EVALUATION, config(enabled=False)) == []
+    assert list(config().output.results.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("visualizations", "alts"),
+    [
+        ({}, ["Evaluation dashboard", "Pitch confusion", "Onset precision"]),
+        ({"plot_types": ["metrics_over_time", "dashboard", "dashboard"]}, ["Onset precision", "Evaluation dashboard"]),
+        ({"plot_types": []}, []),
+        ({"enabled": False}, []),
+    ],
+)
+def test_show_plots_shows_what_the_config_asks_for(visualizations, alts, monkeypatch):
+    seen = []
+    monkeypatch.setattr(report.evaluation, "display", seen.append)
+    report.show_plots(replace(EVALUATION, config=Config.resolve({"evaluation": {"visualizations": visualizations}})))
+    assert [picture.alt.startswith(alt) for picture, alt in zip(seen, alts, strict=True)] == [True] * len(alts)
 
 
 def kernel(monkeypatch, allow_stdin):
@@ -356,24 +374,19 @@ def shown(monkeypatch):
         (lambda: report.result_browser(EVALUATION), 2),
     ],
 )
-def test_browsers_stand_still_in_batch_and_step_in_lab(browse, players, shown, monkeypatch):
-    monkeypatch.setenv("S2S_BATCH", "1")
+def test_browsers_step_through_pieces(browse, players, shown):
     browse()
-    assert [type(thing).__name__ for thing in shown] == ["Picture"] + ["HTML"] * players
-    first = shown[0].alt
-    shown.clear()
-
-    monkeypatch.delenv("S2S_BATCH")
-    kernel(monkeypatch, allow_stdin=True)
-    browse()
-    box, picture = shown[:2]
+    box, picture, *others = shown
     menu, back, on = box.children[0].children
-    assert picture.alt == first
+    assert [type(thing).__name__ for thing in (picture, *others)] == ["Picture"] + ["HTML"] * players
+    first = picture.alt
     shown.clear()
     on.click()
     assert menu.value == 1
     assert shown[0].alt != first
+    shown.clear()
     back.click()
+    assert shown[0].alt == first
     back.click()
     assert menu.value == len(menu.options) - 1
     for widget in (menu, back, on, *box.children, box):

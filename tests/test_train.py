@@ -375,6 +375,13 @@ def test_training_without_a_dataset_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dataset_of_other_parameters_is_refused(run: Any) -> None:
+    config = run()
+    config.dataset.complexity = "complex"
+    with pytest.raises(InputError, match=r"generated with other dataset\.complexity"):
+        train(config)
+
+
 def test_a_tracker_that_is_not_installed_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install wandb"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from s2s_lib.config import Config
 from s2s_lib.data.audio import read_audio
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
@@ -64,6 +65,7 @@ class Manifest:
     path: Path
     sample_rate: int
     synthesizer: str
+    dataset: dict[str, Any]  # the config's section it was generated with
     samples: tuple[Sample, ...]
 
     @property
@@ -95,13 +97,49 @@ def _load(path: Path) -> Manifest:
         raise InputError(f"{path}: there is no dataset; run the generate stage with the same name first.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable manifest ({error}); generate the dataset again.") from None
-    if content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: is of another version; generate the dataset again.")
-    samples = tuple(_sample(path.parent, content, record) for record in content["samples"])
-    return Manifest(content["split"], path, content["sample_rate"], content["synthesizer"], samples)
+    header = {"split": str, "sample_rate": int, "synthesizer": str, "dataset": dict, "samples": list}
+    wrong = [name for name, kind in header.items() if not isinstance(content.get(name), kind)]
+    if wrong:
+        raise InputError(f"{path}: has no proper {', '.join(wrong)}; generate the dataset again.")
+    samples = tuple(_sample(path, content, record) for record in content["samples"])
+    return Manifest(path=path, **{name: content[name] for name in header if name != "samples"}, samples=samples)
 
 
-def _sample(folder: Path, manifest: dict[str, Any], record: dict[str, Any]) -> Sample:
-    paths = {name: record[name] and folder / record[name] for name in ("audio", "midi", "score")}
-    own = {"split": manifest["split"], "sample_rate": manifest["sample_rate"], "seed": tuple(record["seed"])}
+def _sample(path: Path, manifest: dict[str, Any], record: Any) -> Sample:
+    """A record as Sample. Raises InputError unless it has just the entries that a sample has."""
+    names = {field.name for field in fields(Sample)} - {"split", "sample_rate"}
+    if not isinstance(record, dict) or set(record) != names:
+        wrong = ", ".join(sorted(names ^ set(record))) if isinstance(record, dict) else "all its entries"
+        raise InputError(f"{path}: a sample lacks or has too much: {wrong}; generate the dataset again.")
+    try:
+        paths = {name: record[name] and path.parent / record[name] for name in ("audio", "midi", "score")}
+        own = {"split": manifest["split"], "sample_rate": manifest["sample_rate"], "seed": tuple(record["seed"])}
+    except TypeError:
+        raise InputError(
+            f"{path}: sample {record['id']} has a file name or seed of another type; generate the dataset again."
+        ) from None
     return Sample(**{**record, **paths, **own})
+
+
+def check_dataset(manifests: dict[str, Manifest], config: Config) -> None:
+    """Raises InputError (usage) that names the keys if the dataset was generated with others than the config's.
+
+    Soundfonts are told apart by file name, since their folder may differ; the number of workers does not matter.
+    """
+    manifest = manifests["train"]
+    made = {**manifest.dataset, "sample_rate": manifest.sample_rate}
+    asked = {**config.model_dump(mode="json")["dataset"], "sample_rate": config.audio.sample_rate}
+    changed = [name for name in asked if name in made and _plain(name, made[name]) != _plain(name, asked[name])]
+    if changed:
+        keys = ", ".join(f"{'audio' if name == 'sample_rate' else 'dataset'}.{name}" for name in changed)
+        raise InputError(
+            f"{manifest.path.parent}: this dataset was generated with other {keys}; generate it again with these "
+            "settings, or choose another output.name (--name).",
+            usage=True,
+        )
+
+
+def _plain(name: str, value: Any) -> Any:
+    return [Path(font).name for font in value] if name.endswith("soundfonts") else value

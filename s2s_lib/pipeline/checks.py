@@ -1,17 +1,17 @@
-"""What can be known to fail is refused before anything runs. Nothing here imports torch or writes a file."""
+"""What can be known to fail is refused before anything runs. Nothing here imports torch or leaves a file."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
-from s2s_lib.notes import read_midi
-from s2s_lib.pipeline.paths import BUILT_IN_MIDI
+from s2s_lib.pipeline.inputs import check_checkpoint, check_model, check_pieces
 from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
 from s2s_lib.render import fluidsynth_version, resolve_soundfont
 
@@ -30,7 +30,9 @@ def check(config: Config, stages: Sequence[str], state: RunState) -> None:
     """Raises InputError with one sentence if `stages` can't work with this config in this run folder."""
     if not stages:
         raise InputError("evaluation.enabled is false, so there is nothing to do.", usage=True)
+    _check_alone()
     _check_folders(config)
+    _check_splits(config, stages)
     _check_sound(config, stages)
     if "train" in stages:
         _check_training(config, stages, state)
@@ -41,13 +43,49 @@ def check(config: Config, stages: Sequence[str], state: RunState) -> None:
         _check_device(config.model.device)
 
 
+def _check_alone() -> None:
+    """Each rank of a launcher would run the whole chain in the same folder."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes not in ("", "0", "1"):
+        raise InputError(
+            f"a launcher has started {processes} of this program (WORLD_SIZE), but the chain runs once: set "
+            "training.num_processes for this machine's processes, or give 'accelerate launch' the training alone "
+            "for several machines.",
+            usage=True,
+        )
+
+
 def _check_folders(config: Config) -> None:
+    """Tries to make a folder in each place; asking for permissions would be fooled by root and by /proc."""
     for folder in (config.output.run_dir, config.output.checkpoints, config.output.logs):
         nearest = folder
         while not os.path.lexists(nearest):
             nearest = nearest.parent
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise InputError(f"{folder}: can't be written to; choose another folder with --output-dir.", usage=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".s2s-", dir=nearest):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"{folder}: can't be written to ({error.strerror}); choose another folder with --output-dir.",
+                usage=True,
+            ) from None
+
+
+def _check_splits(config: Config, stages: Sequence[str]) -> None:
+    """A stage needs pieces in its splits."""
+    dataset, sizes = config.dataset, config.dataset.split_sizes()
+    needed = {"train": "train" in stages, "val": "train" in stages}
+    needed["test"] = "evaluate" in stages and not config.evaluation.midi
+    shares = {"train": dataset.train_split, "val": dataset.val_split}
+    shares["test"] = 1 - dataset.train_split - dataset.val_split
+    for split in (split for split in sizes if needed[split] and not sizes[split]):
+        if shares[split] > 1e-9:
+            way_out = f"dataset.samples {dataset.samples} are too few; ask for at least 3, or for more"
+        elif split == "test":
+            way_out = "dataset.train_split and dataset.val_split leave none; lower one, or name a piece with --midi"
+        else:
+            way_out = f"dataset.{split}_split is 0; raise it"
+        raise InputError(f"the {split} split would hold no piece: {way_out}.", usage=True)
 
 
 def _check_sound(config: Config, stages: Sequence[str]) -> None:
@@ -68,35 +106,29 @@ def _check_training(config: Config, stages: Sequence[str], state: RunState) -> N
             f"{config.output.data}: there is no dataset; make one with 's2s generate --name {config.output.name}'.",
             usage=True,
         )
-    if config.training.resume and not Path(config.training.resume).is_dir():
-        raise InputError(f"{config.training.resume}: there is no such checkpoint folder to resume.", usage=True)
+    if config.training.resume:
+        check_checkpoint(Path(config.training.resume), config.training.num_epochs)
 
 
 def _check_evaluation(config: Config, stages: Sequence[str], state: RunState) -> None:
     evaluation, name = config.evaluation, config.output.name
     if evaluation.model_path is not None:
-        if not (Path(evaluation.model_path) / "config.json").is_file():
-            raise InputError(f"{evaluation.model_path}: there is no model folder made by training.", usage=True)
-    elif "train" not in stages and not state.holds_file("train"):
-        raise InputError(
-            f"{config.output.model}: there is no model; train one with 's2s train --name {name}' or name one with "
-            "--model-path.",
-            usage=True,
-        )
+        check_model(Path(evaluation.model_path))
+    elif "train" not in stages:
+        if not state.holds_file("train"):
+            raise InputError(
+                f"{config.output.model}: there is no model; train one with 's2s train --name {name}' or name one "
+                "with --model-path.",
+                usage=True,
+            )
+        check_model(config.output.model)
     if not evaluation.midi and "generate" not in stages and not state.holds_file("generate"):
         raise InputError(
             f"{config.output.data}: there is no dataset to evaluate on; make one with 's2s generate --name {name}' "
             "or name a piece with --midi.",
             usage=True,
         )
-    for file in (file for file in evaluation.midi if file not in BUILT_IN_MIDI):
-        try:
-            read_midi(file)
-        except InputError as error:
-            raise InputError(str(error), usage=True) from None
-    for file in evaluation.audio:
-        if not Path(file).is_file():
-            raise InputError(f"{file}: there is no such recording.", usage=True)
+    check_pieces(config)
 
 
 def _check_earlier_results(config: Config, stages: Sequence[str], state: RunState) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s2s_lib.config import Config
+from s2s_lib.config import EMBEDDED_SOUNDFONT, SCRATCH, Config
 
 BUILT_IN_MIDI = ("bwv846",)
 
@@ -22,13 +22,14 @@ def bundled(name: str) -> Path:
 def absolute_paths(config: Config, base: Path) -> Config:
     """The same config with every relative path taken from the folder `base`, so that it holds in any folder.
 
-    A name that is no path (a soundfont 'embedded', the MIDI 'bwv846', a Hugging Face id) stays as it is.
+    Reserved names (the soundfont 'embedded', the encoder 'scratch', the MIDI 'bwv846') stay as they are, whatever
+    lies in the folder; a Hugging Face id does unless a folder of that name is there.
     """
     config = config.model_copy(deep=True)
     dataset, evaluation, output, training = config.dataset, config.evaluation, config.output, config.training
-    dataset.soundfonts = [_existing(name, base) for name in dataset.soundfonts]
-    dataset.test_soundfonts = [_existing(name, base) for name in dataset.test_soundfonts]
-    config.model.encoder_name = _existing(config.model.encoder_name, base)
+    dataset.soundfonts = [_existing(name, base, EMBEDDED_SOUNDFONT) for name in dataset.soundfonts]
+    dataset.test_soundfonts = [_existing(name, base, EMBEDDED_SOUNDFONT) for name in dataset.test_soundfonts]
+    config.model.encoder_name = _existing(config.model.encoder_name, base, SCRATCH)
     training.resume = _absolute(training.resume, base)
     evaluation.model_path = _absolute(evaluation.model_path, base)
     evaluation.midi = [name if name in BUILT_IN_MIDI else str(_join(base, name)) for name in evaluation.midi]
@@ -47,6 +48,6 @@ def _absolute(name: str | None, base: Path) -> str | None:
     return None if name is None else str(_join(base, name))
 
 
-def _existing(name: str, base: Path) -> str:
+def _existing(name: str, base: Path, reserved: str) -> str:
     path = _join(base, name)
-    return str(path) if path.exists() else name
+    return str(path) if name != reserved and path.exists() else name

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2s_lib.config import Config
+from s2s_lib.config import Config, EvaluationConfig
 from s2s_lib.pipeline.checks import check
 from s2s_lib.pipeline.execute import execute_notebook
 from s2s_lib.pipeline.export import export_html
 from s2s_lib.pipeline.paths import absolute_paths, bundled
 from s2s_lib.pipeline.stages import NOTEBOOKS, PRODUCTS, STAGES, RunState
+
+PARAMETERS = "parameters.yaml"
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ def run_pipeline(config: Config, stages: Sequence[str] = STAGES) -> RunResult:
     run_dir = config.output.run_dir
     state = RunState(run_dir)
     check(config, stages, state)
+    lasting = _lasting(config, stages)
     run_dir.mkdir(parents=True, exist_ok=True)
-    config.save(run_dir / "parameters.yaml")
+    lasting.save(run_dir / PARAMETERS)
     redo = False
     for stage in stages:
         redo = redo or not state.is_current(stage, config) or (stage == "train" and config.training.resume is not None)
@@ -48,6 +51,19 @@ def run_pipeline(config: Config, stages: Sequence[str] = STAGES) -> RunResult:
             print(f"{stage}: done before with the same parameters, skipped", file=sys.stderr)
         _export(stage, config, renew=redo)
     return _result(run_dir, stages)
+
+
+def _lasting(config: Config, stages: Sequence[str]) -> Config:
+    """What the run's parameters.yaml is to say.
+
+    An evaluation alone may look at another model or at other pieces; the run's own stay what they were.
+    """
+    if stages != ["evaluate"]:
+        return config
+    path = config.output.run_dir / PARAMETERS
+    own = Config.load(path).evaluation if path.is_file() else EvaluationConfig()
+    update = {name: getattr(own, name) for name in ("model_path", "midi", "audio")}
+    return config.model_copy(update={"evaluation": config.evaluation.model_copy(update=update)})
 
 
 def _execute(stage: str, config: Config, state: RunState) -> None:

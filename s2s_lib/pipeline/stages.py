@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from s2s_lib.config import Config
+from s2s_lib.config import EMBEDDED_SOUNDFONT, Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
+from s2s_lib.pipeline.paths import BUILT_IN_MIDI
 
 STAGES = ("generate", "train", "evaluate")
 NOTEBOOKS = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
@@ -50,7 +51,8 @@ def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
         chosen = {name for name in keys if name.startswith(sections)}
         files += [*evaluation.midi, *evaluation.audio]
         files += [f"{evaluation.model_path}/model.safetensors"] if other_model else []
-    contents = {f"content of {file}": _digest(Path(file)) for file in files if Path(file).is_file()}
+    paths = [Path(file) for file in files if file not in (EMBEDDED_SOUNDFONT, *BUILT_IN_MIDI)]
+    contents = {f"content of {path}": _digest(path) for path in paths if path.is_file()}
     return {name: keys[name] for name in keys if name in chosen} | contents
 
 
@@ -123,14 +125,22 @@ class RunState:
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:
-            return json.loads(self._path.read_text())
+            content = json.loads(self._path.read_text())
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError):
-            raise InputError(f"{self._path}: can't be read; choose another --name.", usage=True) from None
+            content = None
+        if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
+            raise InputError(f"{self._path}: is no record of a run's stages; choose another --name.", usage=True)
+        return content
 
     def _save(self) -> None:
         write_json(self._path, self._stages)
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether this is what `attempt` notes of a stage."""
+    return isinstance(entry, dict) and isinstance(entry.get("status"), str) and isinstance(entry.get("inputs"), dict)
 
 
 def _digest(path: Path) -> str:

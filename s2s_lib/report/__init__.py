@@ -9,6 +9,7 @@ from s2s_lib.report.evaluation import (
     samples_table,
     save_plots,
     scores_table,
+    show_plots,
 )
 from s2s_lib.report.players import player, resynthesise
 from s2s_lib.report.rolls import overlay_roll, piano_roll
@@ -35,6 +36,7 @@ __all__ = [
     "samples_table",
     "save_plots",
     "scores_table",
+    "show_plots",
     "show_result",
     "show_sample",
     "training_figure",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from IPython.display import display
 from matplotlib.colors import LogNorm
 
 from s2s_lib import metrics
@@ -157,20 +158,38 @@ def metrics_over_time(evaluation: Evaluation) -> Picture:
     return picture
 
 
+PLOTS = {
+    "dashboard": ("evaluation_dashboard.png", dashboard),
+    "confusion_matrix": ("confusion_matrix.png", confusion_matrix),
+    "metrics_over_time": ("metrics_over_time.png", metrics_over_time),
+}
+
+
 def save_plots(evaluation: Evaluation, config: Config) -> list[Path]:
-    """Writes the plots that `config.evaluation.visualizations` asks for into `config.output.results`, as PNG."""
-    plots = {
-        "dashboard": ("evaluation_dashboard.png", dashboard),
-        "confusion_matrix": ("confusion_matrix.png", confusion_matrix),
-        "metrics_over_time": ("metrics_over_time.png", metrics_over_time),
-    }
-    wanted = config.evaluation.visualizations
-    paths = []
-    for kind in dict.fromkeys(wanted.plot_types if wanted.enabled else []):
-        name, draw = plots[kind]
-        paths.append(config.output.results / name)
-        atomic_write(paths[-1], draw(evaluation).png())
+    """Writes the plots that `config.evaluation.visualizations` asks for into `config.output.results`, as PNG.
+
+    Plots of other kinds, left there by an earlier evaluation, are removed.
+    """
+    wanted = _wanted(config)
+    for kind, (name, _) in PLOTS.items():
+        if kind not in wanted:
+            (config.output.results / name).unlink(missing_ok=True)
+    paths = [config.output.results / PLOTS[kind][0] for kind in wanted]
+    for path, kind in zip(paths, wanted, strict=True):
+        atomic_write(path, PLOTS[kind][1](evaluation).png())
     return paths
+
+
+def show_plots(evaluation: Evaluation) -> None:
+    """Shows the plots that the evaluation's config asks for."""
+    for kind in _wanted(evaluation.config):
+        display(PLOTS[kind][1](evaluation))
+
+
+def _wanted(config: Config) -> list[str]:
+    """Kinds of plots to draw, each once."""
+    visualizations = config.evaluation.visualizations
+    return list(dict.fromkeys(visualizations.plot_types if visualizations.enabled else []))
 
 
 def _f1_by_metric(ax: Axes, evaluation: Evaluation) -> None:

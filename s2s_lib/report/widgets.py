@@ -1,4 +1,4 @@
-"""Stepping through samples: in JupyterLab with a menu, in a batch run as the same picture standing still."""
+"""Looking at single pieces: pictures that stand in every report, and in JupyterLab a menu to step through them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
     from s2s_lib.evaluate import Evaluation, SampleResult
 
-BATCH = "S2S_BATCH"  # set to 1 by the pipeline
+BATCH = "S2S_BATCH"  # set to 1 in the kernels that the pipeline starts
 
 
 def interactive() -> bool:
@@ -50,28 +50,19 @@ def show_result(evaluation: Evaluation, result: SampleResult) -> None:
 
 
 def sample_browser(manifest: Manifest) -> None:
-    """Menu of a split's pieces; in a batch run the first piece."""
+    """Menu of a split's pieces, for JupyterLab."""
     labels = [f"{s.id}  ({s.key}, {s.time_signature}, {s.notes} notes)" for s in manifest.samples]
     _browse(labels, lambda index: show_sample(manifest.samples[index]))
 
 
 def result_browser(evaluation: Evaluation) -> None:
-    """Menu of all transcriptions, best first; in a batch run the best one."""
+    """Menu of all transcriptions, best first, for JupyterLab."""
     ranked = evaluation.ranked()
     labels = [f"{r.id}  (onset F1 {r.scores.onset.f1:.2f})" for r in ranked]
     _browse(labels, lambda index: show_result(evaluation, ranked[index]))
 
 
 def _browse(labels: Sequence[str], show: Callable[[int], None]) -> None:
-    if not labels:
-        print("There are no pieces to show.")
-    elif interactive():
-        _menu(labels, show)
-    else:
-        show(0)
-
-
-def _menu(labels: Sequence[str], show: Callable[[int], None]) -> None:
     """A menu with buttons for the next and previous entry above the output of `show`."""
     import ipywidgets
 

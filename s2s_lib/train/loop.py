@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
 from s2s_lib.config import Config
-from s2s_lib.data import Manifest, Windows, WindowShape, load_manifests
+from s2s_lib.data import Manifest, Windows, WindowShape, check_dataset, load_manifests
 from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_folder
@@ -53,7 +53,7 @@ def train(config: Config) -> History:
 
 def _check(config: Config) -> None:
     """Refuses what would fail later, without touching torch's threads: a fork may follow."""
-    load_manifests(config.output.data)
+    check_dataset(load_manifests(config.output.data), config)
     checkpoint = find_checkpoint(config)
     if checkpoint is not None:
         read_history(checkpoint, config)
