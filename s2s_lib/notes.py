@@ -8,16 +8,19 @@ always the key release; `extend_by_pedal` gives the pedal-extended end, the habi
 from __future__ import annotations
 
 import io
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import mido
 import numpy as np
-import pretty_midi
 
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write
+
+with redirect_stdout(io.StringIO()):  # it imports pyfluidsynth, which prints a line wherever CI is set
+    import pretty_midi
 
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108  # A0 and C8, the piano's 88 keys
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1

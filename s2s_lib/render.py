@@ -8,7 +8,9 @@ import functools
 import hashlib
 import importlib.resources
 import importlib.util
+import io
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -118,7 +120,8 @@ def _fluidsynth() -> ModuleType:
 
     ctypes.util.find_library = find  # pyfluidsynth looks the library up once, while it is imported
     try:
-        import fluidsynth
+        with redirect_stdout(io.StringIO()):  # it prints where it found the library wherever CI is set
+            import fluidsynth
     except ImportError:
         raise InputError(
             "FluidSynth is not installed: run 'pip install pygame-ce' (its wheels bundle it), "

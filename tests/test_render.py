@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,11 @@ def test_a_missing_library_is_one_sentence_with_the_ways_out() -> None:
     assert result.stdout.startswith("FluidSynth is not installed")
     assert "pip install pygame-ce" in result.stdout
     assert ctypes.util.find_library is not None
+
+
+def test_nothing_is_printed_where_ci_is_set() -> None:
+    """pyfluidsynth prints where it found its library if CI is set; output that programs read must stay clean."""
+    code = "import s2s_lib.render as r; r.fluidsynth_version()"
+    environment = {**os.environ, "CI": "true"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert result.stdout == ""
