@@ -22,7 +22,7 @@ KEY_OUTPUTS = 4  # onset, shift, velocity, held: for each key and frame
 SPECIAL_TOKENS = 2  # AST puts a class and a distillation token before the patches
 ONSET_PRIOR, HELD_PRIOR = 0.005, 0.05  # shares of keys x frames that start and sound: the untrained model's guess
 # an onset fills few frames but decides most of a score; the sum is about 1 for an untrained model
-ONSET_WEIGHT, SHIFT_WEIGHT, VELOCITY_WEIGHT, HELD_WEIGHT, PEDAL_WEIGHT = 10.0, 5.0, 50.0, 2.0, 0.2
+ONSET_WEIGHT, SHIFT_WEIGHT, VELOCITY_WEIGHT, HELD_WEIGHT, PEDAL_WEIGHT = 10.0, 5.0, 5.0, 2.0, 0.1
 
 
 class TranscriptionConfig(PreTrainedConfig):
