@@ -29,11 +29,6 @@ class Transcriber:
         """Loads a model folder. Raises InputError if the folder or the device can't be used."""
         return cls(load_model(folder), resolve_device(device))
 
-    @property
-    def parameters_count(self) -> int:
-        """Weights of the model."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
     def transcribe(self, audio: np.ndarray, sample_rate: int, evaluation: EvaluationConfig) -> Performance:
         """Notes (key releases) and sustain pedal of a mono float32 recording of shape (samples,)."""
         grid = self.predict(audio, sample_rate, evaluation.batch_size)

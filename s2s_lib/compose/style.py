@@ -10,7 +10,6 @@ import numpy as np
 from s2s_lib.compose.grid import QUARTER, Setting, between, chance, pick, pick_weighted
 
 SUNG = ("melody", "octaves", "thirds", "sixths", "chords", "two voices")  # right hands led by a melody
-RUNNING = ("scales", "arpeggios", "broken", "repeated", "tremolo")  # right hands that run
 RIGHT_WEIGHTS = {
     "simple": {"melody": 8, "thirds": 0.6, "repeated": 0.5, "arpeggios": 1, "scales": 0.8},
     "medium": {"melody": 6, "octaves": 1.2, "thirds": 1.5, "sixths": 1.2, "chords": 1, "two voices": 1.5, "scales": 1.2,
