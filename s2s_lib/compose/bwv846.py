@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from s2s_lib.compose.grid import QUARTER, ScoreNote
-from s2s_lib.compose.perform import Expression, Score, breathe, perform
+from s2s_lib.compose.expression import Expression
+from s2s_lib.compose.grid import QUARTER, Score, ScoreNote
+from s2s_lib.compose.perform import perform
 from s2s_lib.compose.theory import NATURALS
+from s2s_lib.compose.timing import breathe
 from s2s_lib.notes import Piece
 
 TEMPO_BPM = 69.0
@@ -44,10 +46,10 @@ def bwv846() -> Piece:
         notes, 35 * BAR, BAR, QUARTER, tuple(zip((0, *ends[:-1]), ends, strict=True)),
         tuple(bar * BAR for bar in range(35)),
     )  # fmt: skip
-    beats_s = np.round(EXPRESSION.lead_s + breathe(rng, score, EXPRESSION) * 60 / TEMPO_BPM, 4)
+    beats_s = np.round(EXPRESSION.lead_s + breathe(rng, score, EXPRESSION)[0] * 60 / TEMPO_BPM, 4)
     performance, notated = perform(rng, score, EXPRESSION, beats_s, float(beats_s[-1]))
     return Piece(performance, notated, tuple(beats_s.tolist()), (4, 4), "C", TEMPO_BPM, "medium",
-                 "J. S. Bach, Prelude in C major, BWV 846", ("pedal chord", "right broken"))  # fmt: skip
+                 ("pedal chord", "right broken"))  # fmt: skip
 
 
 def _notes() -> tuple[ScoreNote, ...]:

@@ -1,4 +1,4 @@
-"""Right-hand figuration: runs, arpeggios, broken chords, repeated notes, tremolo, trills, and thickened melodies."""
+"""Right-hand figuration: runs, arpeggios, broken chords, repeated notes and chords, tremolo, thickened melodies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH
 MIDDLE = 60  # where a sweep over the keyboard goes from hand to hand
 BROKEN = ((0, 2, 1, 2), (0, 1, 2, 1), (2, 1, 0, 1), (0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (2, 0, 1, 0))
 BROKEN_BY_THREES = ((0, 1, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0))
-TRILLS_PER_SECOND = 12.5  # notes; what pianists play
+MURMURS = ((0, 1), (0, 1, 2, 1), (0, 2), (0, 1, 0, 2), (2, 1, 0, 1))  # oscillations in close position
+CHROMATIC = tuple(range(12))
 
 
 class Figurist:
@@ -25,24 +26,29 @@ class Figurist:
         self.low, self.high = setting.right
         self.pitch = round(between(rng, self.low + 3, self.high - 3))
         self.direction = pick(rng, (-1, 1))
-        self.patterns: dict[tuple[str, int], tuple[int, ...]] = {}
+        self.patterns: dict[tuple[str, int], tuple[int, ...]] = {}  # by section, and 1 by threes, 0 not, -1 murmurs
 
     def fill(self, kind: str, start: int, end: int, step: int, section: str) -> list[ScoreNote]:
         """Notes of one kind of figure for start..end, one every `step` ticks."""
-        if kind in ("scales", "arpeggios"):
-            return self._wave(start, end, step, kind == "scales")
+        if kind in ("scales", "arpeggios", "chromatic", "double notes"):
+            notes = self._wave(start, end, step, kind)
+            return thicken("thirds", notes, self.harmony) if kind == "double notes" else notes
         if kind == "broken":
             return self._broken(start, end, step, section)
         if kind == "tremolo":
             return self._tremolo(start, end, step)
+        if kind in ("murmur", "chordal"):
+            return self._close_position(kind, start, end, step, section)
+        if kind == "broken octaves":
+            return self._broken_octaves(start, end, step)
         return self._repeated(start, end, step)
 
-    def _wave(self, start: int, end: int, step: int, scale: bool) -> list[ScoreNote]:
-        """Up and down through the scale or chord, turning at the register's ends and now and then on a beat."""
+    def _wave(self, start: int, end: int, step: int, kind: str) -> list[ScoreNote]:
+        """Up and down through the scale, chord or all keys, turning at the register's ends, now and then on a beat."""
         notes = []
         for onset in range(start, end, step):
             chord = self.harmony.at(onset)
-            classes = chord.scale if scale else chord.tones
+            classes = CHROMATIC if kind == "chromatic" else chord.tones if kind == "arpeggios" else chord.scale
             if onset == start:
                 self.pitch = nearest(chord.tones, self.pitch, self.low, self.high)
             else:
@@ -85,6 +91,31 @@ class Figurist:
             for onset in range(beat, min(beat + self.setting.beat, end), step):
                 notes.append(ScoreNote(onset, min(step, end - onset), self.pitch, "R", "figure", 1, "detached"))
         return notes
+
+    def _close_position(self, kind: str, start: int, end: int, step: int, section: str) -> list[ScoreNote]:
+        """The chord in close position: struck again and again, or murmuring between its keys."""
+        notes: list[ScoreNote] = []
+        voicing: list[int] = []
+        pattern = MURMURS[self.patterns.setdefault((section, -1), (int(self.rng.random() * len(MURMURS)),))[0]]
+        for i, onset in enumerate(range(start, end, step)):
+            if i == 0 or onset in self.harmony.starts:
+                centre = min(max(self.pitch, self.low + 7), self.high - 7)
+                voicing = voice_chord(self.harmony.at(onset).tones, voicing, centre - 7, centre + 7)
+            chosen = voicing if kind == "chordal" else [voicing[pattern[i % len(pattern)] % len(voicing)]]
+            for pitch in chosen:
+                role = "figure" if kind == "murmur" else "melody" if pitch == voicing[-1] else "inner"
+                touch = "detached" if kind == "chordal" else "legato"
+                notes.append(ScoreNote(onset, min(step, end - onset), min(pitch, HIGHEST_PITCH), "R", role, 1, touch))
+        self._drift(voicing[-1] if voicing else self.pitch)
+        return notes
+
+    def _broken_octaves(self, start: int, end: int, step: int) -> list[ScoreNote]:
+        """Lower and upper octave in turn along the scale, as in Clementi."""
+        notes = self._wave(start, end, 2 * step, "scales")
+        lower = [note._replace(duration=min(step, note.duration)) for note in notes]
+        upper = [note._replace(onset=note.onset + step, pitch=note.pitch + 12) for note in lower]
+        upper = [note._replace(duration=min(step, end - note.onset)) for note in upper if note.onset < end]
+        return sorted(lower + [note for note in upper if note.pitch <= HIGHEST_PITCH])
 
     def _tremolo(self, start: int, end: int, step: int) -> list[ScoreNote]:
         """The chord's lowest note and its upper ones in quick alternation."""
@@ -142,34 +173,6 @@ def thicken(kind: str, notes: Sequence[ScoreNote], harmony: Harmony) -> list[Sco
             if note.pitch - 12 <= pitch < note.pitch and pitch >= LOWEST_PITCH:
                 result.append(note._replace(pitch=pitch, role="inner"))
     return result
-
-
-def trill(note: ScoreNote, setting: Setting, scale: tuple[int, ...]) -> list[ScoreNote]:
-    """The note trilled with its upper neighbour, closing with a turn from below when there is time for one."""
-    step = setting.fast_step(TRILLS_PER_SECOND)
-    count = note.duration // step
-    upper, lower = move(scale, note.pitch, 1), move(scale, note.pitch, -1)
-    if count < 4 or upper == note.pitch:
-        return [note]
-    pitches = [note.pitch if i % 2 == 0 else upper for i in range(count)]
-    if count >= 8 and lower < note.pitch:
-        pitches[-2:] = [lower, note.pitch]
-    trilled = [note._replace(onset=note.onset + i * step, duration=step, pitch=p) for i, p in enumerate(pitches)]
-    rest = note.duration - count * step
-    trilled[-1] = trilled[-1]._replace(duration=step + rest)
-    return trilled
-
-
-def turn(note: ScoreNote, setting: Setting, scale: tuple[int, ...]) -> list[ScoreNote]:
-    """A mordent or turn at the start of the note: main, upper, main, lower, main."""
-    step = setting.fast_step(TRILLS_PER_SECOND)
-    upper, lower = move(scale, note.pitch, 1), move(scale, note.pitch, -1)
-    if note.duration < 6 * step:
-        return [note]
-    pitches = (note.pitch, upper, note.pitch, lower)
-    quick = [note._replace(onset=note.onset + i * step, duration=step, pitch=p) for i, p in enumerate(pitches)]
-    rest = 4 * step
-    return [*quick, note._replace(onset=note.onset + rest, duration=note.duration - rest)]
 
 
 def inner_voice(notes: Sequence[ScoreNote], harmony: Harmony, start: int, end: int, step: int) -> list[ScoreNote]:

@@ -18,7 +18,7 @@ QUARTER = 24  # ticks
 BARS = {"2/4": 48, "3/4": 72, "4/4": 96, "6/8": 72}  # ticks to the bar
 BEATS = {"2/4": 24, "3/4": 24, "4/4": 24, "6/8": 36}  # ticks to the felt beat
 SHORTEST = 3  # a 32nd
-IMPORTANCE = {"melody": 4, "bass": 3, "figure": 2, "chord": 1, "inner": 0}  # of a note, by its role
+IMPORTANCE = {"melody": 4, "bass": 3, "figure": 2, "chord": 1, "inner": 0, "grace": -1}  # of a note, by its role
 
 T = TypeVar("T")
 
@@ -27,8 +27,8 @@ class ScoreNote(NamedTuple):
     """A written note: onset and duration in ticks, MIDI pitch, hand "R" or "L", and what it is for.
 
     `role` sets loudness and what is left out first when a piece must be thinned: "melody", "bass", "figure"
-    (a running part), "chord" (accompaniment) or "inner" (doublings). `touch` is "legato", "detached", "staccato" or
-    "held".
+    (a running part), "chord" (accompaniment), "inner" (doublings) or "grace" (before another note). `touch` is
+    "legato", "detached", "staccato" or "held".
     """
 
     onset: int
@@ -38,6 +38,18 @@ class ScoreNote(NamedTuple):
     role: str
     voice: int = 1
     touch: str = "legato"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A written piece: its notes, length and metre in ticks, its phrases (start, end), the ticks of new chords."""
+
+    notes: tuple[ScoreNote, ...]
+    length: int
+    bar: int
+    beat: int
+    phrases: tuple[tuple[int, int], ...]
+    changes: tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s2s_lib.compose.grid import BARS, Setting, chance, pick
-from s2s_lib.compose.theory import Chord, Key, chord, nearest
+from s2s_lib.compose.theory import Chord, Key, chord, nearest, related
 
 
 class Span(NamedTuple):
@@ -73,22 +73,33 @@ MAJOR_OPENS = [["IV I6", "V"], ["ii6", "V"], ["I6 V7/V", "V"], ["IV", "I64 V"], 
 MINOR_OPENS = [["iv i6", "V"], ["iio6", "V"], ["VI viio7/V", "V"], ["iv", "i64 V"], ["V7", "VI"], ["iv6", "V"]]
 
 
+FORMS = {2: ("AA", "AB"), 3: ("AAB", "ABA", "AAA")}  # sections of a piece by its number of phrases
+LONG_FORMS = ("AABBAACC", "ABAC", "AABA", "ABCA")  # of four phrases and more, over and over
+MODULATIONS = {"simple": 0.0, "medium": 0.4, "complex": 0.6}  # chance that a section other than A leaves the key
+
+
 def compose_harmony(rng: np.random.Generator, key: Key, setting: Setting, length: int) -> Harmony:
-    """Chords for `length` ticks: phrases of four bars, pairs of them as question and answer, sections A B A."""
+    """Chords for `length` ticks: phrases of four bars in sections, some in a related key; the last one is at home."""
     bars = -(-length // setting.bar)
-    openings: dict[str, list[str]] = {}
+    sizes = _phrase_sizes(bars)
+    form = _form(rng, len(sizes), setting.complexity)
+    keys = dict.fromkeys("ABC", key)
+    for letter in "BC":
+        if letter in form and chance(rng, MODULATIONS[setting.complexity]):
+            keys[letter] = pick(rng, related(key))
+    openings: dict[tuple[str, Key], list[str]] = {}
     spans: list[Span] = []
     phrases: list[Phrase] = []
-    sizes = _phrase_sizes(bars)
     at = 0
     for number, size in enumerate(sizes):
-        section = _section(number, len(sizes))
-        if section not in openings or (number % 2 == 0 and chance(rng, 0.3)):
-            openings[section] = _opening(rng, key, setting.complexity)
+        section = form[number % len(form)]
+        here = key if number == len(sizes) - 1 else keys[section]
+        if (section, here) not in openings or (number % 2 == 0 and chance(rng, 0.3)):
+            openings[section, here] = _opening(rng, here, setting.complexity)
         closes = number == len(sizes) - 1 or number % 2 == 1
-        numerals = _phrase(rng, key, size, openings[section], closes)
+        numerals = _phrase(rng, here, size, openings[section, here], closes)
         for bar in numerals:
-            spans += _bar_spans(bar, at, min(at + setting.bar, length), key, setting)
+            spans += _bar_spans(bar, at, min(at + setting.bar, length), here, setting)
             at += setting.bar
         phrases.append(Phrase(at - size * setting.bar, min(at, length), section, closes))
     return Harmony(tuple(spans), tuple(phrases), [span.start for span in spans])
@@ -102,9 +113,11 @@ def _phrase_sizes(bars: int) -> list[int]:
     return [4] * (count - 1) + [4 + rest] if rest < 3 else [4] * count + [rest]
 
 
-def _section(number: int, count: int) -> str:
-    """A A' B B' A A' ... by pairs of phrases; a short piece stays in its one section."""
-    return "A" if count < 4 else "ABAC"[number // 2 % 4]
+def _form(rng: np.random.Generator, phrases: int, complexity: str) -> str:
+    """Section letters; simple pieces of less than four phrases stay in their one section."""
+    if phrases == 1 or (complexity == "simple" and phrases < 4):
+        return "A"
+    return pick(rng, FORMS.get(phrases, LONG_FORMS))
 
 
 def _opening(rng: np.random.Generator, key: Key, complexity: str) -> list[str]:

@@ -17,22 +17,25 @@ CELLS = {
     24: {
         "simple": [(24,), (12, 12), (48,), (36, 12), (24, 24)],
         "medium": [(24,), (12, 12), (18, 6), (12, 6, 6), (6, 6, 12), (8, 8, 8), (6, 6, 6, 6), (36, 12), (48,),
-                   (12, 24, 12), (36, 6, 6)],
+                   (12, 24, 12), (36, 6, 6), (16, 8), (6, 18), (21, 3), (6, 12, 6), (72,), (18, 3, 3)],
         "complex": [(12, 12), (18, 6), (12, 6, 6), (6, 6, 12), (8, 8, 8), (6, 6, 6, 6), (6, 12, 6), (18, 3, 3),
                     (36, 12), (9, 3, 9, 3), (12, 3, 3, 3, 3), (4, 4, 4, 12), (3, 3, 6, 12), (4, 4, 4, 4, 4, 4), (48,),
-                    (12, 24, 12), (30, 6, 6, 6)],
+                    (12, 24, 12), (30, 6, 6, 6), (16, 8), (8, 16), (21, 3), (6, 18), (12, 4, 4, 4), (16, 4, 4), (72,),
+                    (3, 3, 3, 3, 3, 3, 3, 3), (24,), (15, 3, 3, 3)],
     },
     36: {
         "simple": [(36,), (24, 12), (12, 12, 12), (72,)],
         "medium": [(36,), (24, 12), (12, 12, 12), (18, 6, 12), (12, 12, 6, 6), (6, 6, 6, 6, 12), (6, 6, 6, 6, 6, 6),
-                   (60, 12), (24, 6, 6)],
+                   (60, 12), (24, 6, 6), (18, 18), (12, 24), (72,), (30, 6)],
         "complex": [(24, 12), (12, 12, 12), (18, 6, 12), (12, 12, 6, 6), (6, 6, 6, 6, 6, 6), (18, 3, 3, 12),
-                    (6, 6, 6, 6, 12), (9, 3, 12, 12), (24, 3, 3, 3, 3), (12, 3, 3, 6, 6, 6), (9, 9, 9, 9)],
+                    (6, 6, 6, 6, 12), (9, 3, 12, 12), (24, 3, 3, 3, 3), (12, 3, 3, 6, 6, 6), (9, 9, 9, 9), (18, 18),
+                    (12, 24), (30, 3, 3), (72,), (36,), (12, 3, 3, 3, 3, 6, 6)],
     },
 }  # fmt: skip
 STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
 STEP_WEIGHTS = (1, 2, 6, 16, 3, 16, 6, 2, 1)
 FAST_STEP_WEIGHTS = (0, 0.3, 2, 16, 0.6, 16, 2, 0.3, 0)  # short notes go by step
+RESTS = {"simple": 0.0, "medium": 0.06, "complex": 0.06}  # chance per note after a bar's first one
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,9 @@ class Melodist:
                 pitch = nearest(chord.tones[:1] if closing else chord.tones, around, self.low, self.high)
             else:
                 pitch = self._next(pitch, step, chord.scale, chord.tones, onset % self.setting.beat == 0)
-            notes.append(ScoreNote(onset, min(duration, end - onset), pitch, hand, "melody"))
+            silent = notes and duration <= self.setting.beat and chance(self.rng, RESTS[self.setting.complexity])
+            if not silent:
+                notes.append(ScoreNote(onset, min(duration, end - onset), pitch, hand, "melody"))
             onset += duration
         return notes
 

@@ -7,27 +7,32 @@ from math import exp, log, log2
 
 import numpy as np
 
-from s2s_lib.compose.grid import QUARTER, Setting, between, chance, pick, pick_weighted
+from s2s_lib.compose.grid import QUARTER, Setting, chance, pick, pick_weighted
 
 SUNG = ("melody", "octaves", "thirds", "sixths", "chords", "two voices")  # right hands led by a melody
 RIGHT_WEIGHTS = {
     "simple": {"melody": 8, "thirds": 0.6, "repeated": 0.5, "arpeggios": 1, "scales": 0.8},
-    "medium": {"melody": 6, "octaves": 1.2, "thirds": 1.5, "sixths": 1.2, "chords": 1, "two voices": 1.5, "scales": 1.2,
-               "arpeggios": 1.5, "broken": 1.5, "repeated": 0.8, "tremolo": 0.6},
+    "medium": {"melody": 5, "octaves": 1.6, "thirds": 1.5, "sixths": 1.2, "chords": 2.2, "two voices": 1.5,
+               "scales": 1.2, "arpeggios": 1.2, "broken": 1.5, "repeated": 1, "tremolo": 0.6, "murmur": 1.5,
+               "chordal": 1.6, "broken octaves": 0.5, "double notes": 0.5, "chromatic": 0.2},
     "complex": {"melody": 3, "octaves": 2, "thirds": 1.5, "sixths": 1.5, "chords": 2.5, "two voices": 2, "scales": 2,
-                "arpeggios": 2, "broken": 2, "repeated": 1.2, "tremolo": 2},
+                "arpeggios": 2, "broken": 1.5, "repeated": 1.2, "tremolo": 1.5, "murmur": 1.5, "chordal": 1.5,
+                "broken octaves": 1, "double notes": 1, "chromatic": 0.5},
 }  # fmt: skip
 LEFT_WEIGHTS = {
     "simple": {"block": 3, "held": 3, "alberti": 1.5, "waltz": 1, "walking": 1, "tenths": 0.5},
-    "medium": {"block": 1.5, "held": 1, "alberti": 2.5, "tenths": 1.5, "nocturne": 1.5, "waltz": 2, "octaves": 0.8,
-               "walking": 1.2, "tremolo": 0.6, "counterpoint": 1.5, "crossing": 0.8},
-    "complex": {"block": 1.5, "alberti": 1.5, "tenths": 1.5, "nocturne": 2.5, "waltz": 1, "octaves": 2, "walking": 1.2,
-                "tremolo": 2.5, "counterpoint": 2, "crossing": 1.5, "unison": 2},
+    "medium": {"block": 2.5, "held": 1.2, "alberti": 2.5, "tenths": 1.5, "nocturne": 1.5, "waltz": 1.5, "octaves": 0.8,
+               "walking": 1, "tremolo": 0.6, "counterpoint": 1.5, "crossing": 0.6, "murky": 1, "unison": 0.4},
+    "complex": {"block": 1.5, "held": 0.8, "alberti": 1.5, "tenths": 1.5, "nocturne": 2.5, "waltz": 1, "octaves": 2,
+                "walking": 1, "tremolo": 2, "counterpoint": 2, "crossing": 1.2, "unison": 1.5, "murky": 1},
 }  # fmt: skip
-STEPS = {"simple": (12, 24), "medium": (6, 8, 12, 24), "complex": (3, 4, 6, 8, 12)}
-ACTIVITY = {"simple": (0.75, 1.0, 1.5), "medium": (1.0, 1.5, 2.0, 2.5), "complex": (1.0, 1.5, 2.0, 3.0, 4.0)}
-FASTEST = {"simple": 4.5, "medium": 9.0, "complex": 15.0}  # onsets per second of one hand's running notes
-SLOWER = {"block": 0.45, "octaves": 0.5, "repeated": 0.75, "walking": 0.6, "melody": 0.75, "counterpoint": 0.6}
+STEPS = {"simple": (12, 24), "medium": (6, 8, 12, 24), "complex": (3, 4, 6, 8, 12, 24)}
+ACTIVITY = {"simple": (0.75, 1.0, 1.5), "medium": (0.5, 1.0, 1.5, 2.0, 2.5), "complex": (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)}
+FASTEST = {"simple": 4.5, "medium": 12.0, "complex": 16.0}  # onsets per second of one hand's running notes
+SLOWER = {"block": 0.45, "octaves": 0.5, "repeated": 0.75, "walking": 0.6, "melody": 0.75, "counterpoint": 0.6,
+          "chordal": 0.45, "double notes": 0.6}  # fmt: skip
+DENSITIES = {"simple": (1.8, 4.2), "medium": (2.5, 14.5), "complex": (4.6, 20.0)}  # notes per second of a piece
+CONTRAST = {"simple": 0.0, "medium": 0.6, "complex": 0.6}  # standard deviation of the log of a section's density
 SLOWEST_TREMOLO = 6.0  # onsets per second; slower is not heard as a tremolo
 TRIES = 12
 
@@ -49,7 +54,7 @@ class Style:
         running = QUARTER / self.right_step
         thickness = {"melody": 1, "two voices": 1.6, "chords": 2.6 if self.right_activity <= 2 else 1.8}
         right = thickness.get(self.right, 2) * self.right_activity if self.right in SUNG else running
-        right *= 1.5 if self.right == "tremolo" else 1
+        right *= {"tremolo": 1.5, "chordal": 3, "double notes": 2}.get(self.right, 1)
         return right + self._left_density(setting, right)
 
     def _left_density(self, setting: Setting, right: float) -> float:
@@ -68,6 +73,13 @@ def draw_tempo(rng: np.random.Generator, low: float, high: float) -> float:
     """A tempo in quarter notes per minute; the middle of the range is likelier than its ends on a log scale."""
     share = (rng.random() + rng.random()) / 2
     return exp(log(low) + share * (log(high) - log(low)))
+
+
+def draw_styles(rng: np.random.Generator, setting: Setting, density: float) -> dict[str, Style]:
+    """A style for each of the sections A, B, C, around `density` notes per second; A comes near to it."""
+    contrast = CONTRAST[setting.complexity]
+    wanted = {"A": density, **{letter: density * exp(contrast * rng.standard_normal()) for letter in "BC"}}
+    return {letter: draw_style(rng, setting, wanted[letter]) for letter in "ABC"}
 
 
 def draw_style(rng: np.random.Generator, setting: Setting, density: float) -> Style:
@@ -129,15 +141,15 @@ def draw_registers(rng: np.random.Generator, complexity: str) -> tuple[tuple[int
     if complexity == "simple":
         return (60 + shift, 77 + shift), (43 + shift, 59 + shift)
     kind = rng.random()
-    if kind < 0.55:
-        right, left = (60, 86), (39, 60)
-    elif kind < 0.72:
-        right, left = (65, 96), (28, 55)
-    elif kind < 0.86:
-        right, left = (76, 107), (50, 72)
+    if kind < 0.66:
+        right, left = (63, 86), (43, 63)
+    elif kind < 0.78:
+        right, left = (65, 96), (30, 57)
+    elif kind < 0.9:
+        right, left = (74, 106), (50, 72)
     else:
-        right, left = (50, 72), (24, 47)
-    wider = 6 if complexity == "complex" else 0
+        right, left = (52, 74), (26, 50)
+    wider = 2 if complexity == "complex" else 0
     low, high = max(21, left[0] + shift - wider), min(108, right[1] + shift + wider)
     if complexity == "medium" and chance(rng, 0.5):  # half of the medium pieces keep to narrower registers
         low, high = low + 5, high - 5
@@ -145,6 +157,6 @@ def draw_registers(rng: np.random.Generator, complexity: str) -> tuple[tuple[int
 
 
 def draw_density(rng: np.random.Generator, complexity: str) -> float:
-    """Notes per second that are typical of the complexity."""
-    low, high = {"simple": (1.8, 4.2), "medium": (4.6, 8.4), "complex": (8.8, 15.5)}[complexity]
-    return between(rng, low, high)
+    """Notes per second of a piece: evenly on a log scale within what is typical of the complexity."""
+    low, high = DENSITIES[complexity]
+    return low * exp(rng.random() * log(high / low))

@@ -132,6 +132,13 @@ def octaves(place: Place) -> list[ScoreNote]:
     return notes
 
 
+def murky(place: Place) -> list[ScoreNote]:
+    """The murky bass: low and upper octave in turn, drumming."""
+    bottom = place.bass if place.bass + 12 <= max(place.setting.left[1], 60) else place.bass - 12
+    return [place.note(onset, bottom + 12 * (i % 2), "bass" if i == 0 else "figure")
+            for i, onset in enumerate(place.onsets())]  # fmt: skip
+
+
 def walking(place: Place) -> list[ScoreNote]:
     """A bass that walks through scale and chord tones and reaches the next bass by step."""
     count = len(place.onsets())
@@ -172,4 +179,5 @@ def crossing(place: Place) -> list[ScoreNote]:
 TEXTURES: dict[str, Callable[[Place], list[ScoreNote]]] = {
     "block": block, "held": held, "alberti": alberti, "tenths": tenths, "nocturne": nocturne, "waltz": waltz,
     "octaves": octaves, "walking": walking, "tremolo": tremolo, "crossing": crossing,
+    "murky": murky,
 }  # fmt: skip

@@ -56,6 +56,14 @@ def parse_key(name: str) -> Key:
 
 
 @cache
+def related(key: Key) -> tuple[Key, ...]:
+    """The keys that music in `key` goes to most: dominant, subdominant, relative, and the other mode on its tonic."""
+    relative = Key((key.tonic + (3 if key.minor else 9)) % 12, not key.minor)
+    neighbours = tuple(Key((key.tonic + step) % 12, key.minor) for step in (7, 5))
+    return (*neighbours, relative, Key(key.tonic, not key.minor))
+
+
+@cache
 def chord(numeral: str, key: Key) -> Chord:
     """The chord that a Roman numeral means in a key; ValueError for what is no numeral."""
     match = NUMERAL.match(numeral)

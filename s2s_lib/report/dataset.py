@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS
-from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Performance
+from s2s_lib.metrics.music import CHORD_S, inter_onsets, keys_held
+from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH
 from s2s_lib.report.style import BLUE, ORANGE, Picture, Table, histogram, pitch_axis, plain
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
 
 MOST_PIECES_READ = 300  # enough for the distributions; reading every MIDI file of a large dataset takes minutes
-CHORD_S = 0.03  # onsets closer than this belong to one chord
 
 
 def dataset_table(manifests: dict[str, Manifest]) -> Table:
@@ -59,19 +59,6 @@ def dataset_figure(manifests: dict[str, Manifest]) -> Picture:
     axes[7].set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2], ["0.05", "0.1", "0.2", "0.5", "1", "2"])
     axes[7].minorticks_off()
     return picture
-
-
-def keys_held(performance: Performance) -> np.ndarray:
-    """How many keys are down at each onset, the struck one included: (n,)."""
-    onsets = np.sort([note.onset_s for note in performance.notes])
-    offsets = np.sort([note.offset_s for note in performance.notes])
-    return np.searchsorted(onsets, onsets, side="right") - np.searchsorted(offsets, onsets, side="right")
-
-
-def inter_onsets(performance: Performance) -> np.ndarray:
-    """Seconds from one onset to the next, without those inside a chord: (m,)."""
-    gaps = np.diff(np.sort([note.onset_s for note in performance.notes]))
-    return gaps[gaps >= CHORD_S]
 
 
 def _row(name: str, samples: tuple[Sample, ...]) -> tuple[object, ...]:
