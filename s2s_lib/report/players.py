@@ -13,7 +13,9 @@ import soxr
 
 from s2s_lib.config import EMBEDDED_SOUNDFONT
 from s2s_lib.notes import Performance
-from s2s_lib.render import RenderSettings, render, resolve_soundfont
+from s2s_lib.pianos import Piano
+from s2s_lib.render import render
+from s2s_lib.soundfonts import find_soundfonts
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -55,4 +57,4 @@ def mp3(waveform: np.ndarray, sample_rate: int) -> bytes:
 
 def resynthesise(performance: Performance, sample_rate: int, soundfont: str = EMBEDDED_SOUNDFONT) -> np.ndarray:
     """Plays a transcription, so that it can be heard beside the audio it was made from."""
-    return render(performance, resolve_soundfont(soundfont), RenderSettings(sample_rate=sample_rate))
+    return render(performance, Piano.plain(find_soundfonts([soundfont])[0]), sample_rate)
