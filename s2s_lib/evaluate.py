@@ -27,7 +27,9 @@ from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write, write_json
 from s2s_lib.notes import Performance, read_midi
 from s2s_lib.progress import Progress
-from s2s_lib.render import RenderSettings, render, resolve_soundfont
+from s2s_lib.pianos import Piano
+from s2s_lib.render import render
+from s2s_lib.soundfonts import Soundfont, find_soundfonts
 from s2s_lib.transcribe import Transcriber
 
 TEST_SPLIT, MIDI, RECORDING = "test split", "midi", "recording"
@@ -51,13 +53,18 @@ CONVENTIONS = {
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One piece of audio and the notes that were played in it; the audio is read when asked for."""
+    """One piece of audio and the notes that were played in it; the audio is read when asked for.
+
+    `piano` is the soundfont's file name, empty for a recording, and `piano_sha256` tells it from others.
+    """
 
     id: str
     kind: str  # "test split", "midi" or "recording"
     ref: Performance
     sample_rate: int
     waveform: Callable[[], np.ndarray] = field(repr=False)
+    piano: str = ""
+    piano_sha256: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +99,7 @@ class SampleResult:
         return {
             "id": self.id,
             "source": self.source.kind,
+            "piano": self.source.piano,
             "duration_s": self.duration_s,
             **self.scores.as_dict(),
             "confusion": self.confusion.as_dict(),
@@ -106,6 +114,7 @@ class Evaluation:
     model_path: Path
     device: str
     samples: tuple[SampleResult, ...]
+    heard: frozenset[str] = frozenset()  # SHA-256 of the pianos that training heard; empty where that is unknown
 
     def by_source(self) -> dict[str, list[SampleResult]]:
         """Results of each kind of source, in order of first appearance."""
@@ -113,6 +122,18 @@ class Evaluation:
         for sample in self.samples:
             groups.setdefault(sample.source.kind, []).append(sample)
         return groups
+
+    def by_piano(self) -> dict[str, list[SampleResult]]:
+        """Results of each soundfont, under its file name; recordings are left out."""
+        groups: dict[str, list[SampleResult]] = {}
+        for sample in self.samples:
+            if sample.source.piano:
+                groups.setdefault(sample.source.piano, []).append(sample)
+        return groups
+
+    def held_out(self, samples: list[SampleResult]) -> bool | None:
+        """Whether training never heard the piano of these samples; None where the model does not say."""
+        return samples[0].source.piano_sha256 not in self.heard if self.heard else None
 
     def ranked(self) -> list[SampleResult]:
         """Results from the best onset F1 to the worst."""
@@ -125,6 +146,10 @@ class Evaluation:
             "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
             "conventions": CONVENTIONS,
             "summary": {kind: _summary(samples) for kind, samples in self.by_source().items()},
+            "pianos": {
+                name: {"held_out": self.held_out(samples), **metrics.summarize([s.scores for s in samples])}
+                for name, samples in self.by_piano().items()
+            },
             "samples": [sample.as_dict() for sample in self.samples],
             "config": self.config.model_dump(mode="json"),
             "speed": {
@@ -138,8 +163,8 @@ def evaluate(config: Config) -> Evaluation:
     """Transcribes and scores all sources the config names, and writes both reports into `config.output.results`.
 
     Sources are the test split in `config.output.data`, if a dataset is there, and the files in
-    `config.evaluation.midi` (with `audio`: recordings of them; else rendered with the first soundfont of the test
-    split). Writes evaluation_report.json and evaluation_report.csv. Raises InputError if there is nothing to
+    `config.evaluation.midi` (with `audio`: recordings of them; else rendered on each soundfont of the test split,
+    or the first of training's). Writes evaluation_report.json and evaluation_report.csv. Raises InputError if there is nothing to
     evaluate, or if the model or a file can't be read.
     """
     sources = _sources(config)
@@ -150,7 +175,8 @@ def evaluate(config: Config) -> Evaluation:
         for source in sources:
             results.append(_judge(source, transcriber, config))
             progress.advance(1, note=f"{source.id}: onset F1 {results[-1].scores.onset.f1:.2f}")
-    evaluation = Evaluation(config, model_path, str(transcriber.device), tuple(results))
+    heard = frozenset(transcriber.soundfonts.values())
+    evaluation = Evaluation(config, model_path, str(transcriber.device), tuple(results), heard)
     write_json(config.output.results / "evaluation_report.json", evaluation.report())
     atomic_write(config.output.results / "evaluation_report.csv", _csv(evaluation))
     return evaluation
@@ -181,8 +207,9 @@ def _sources(config: Config) -> list[Source]:
         pairs = zip(config.evaluation.audio, config.evaluation.midi, strict=True)
         sources += [_recording(audio, midi, config) for audio, midi in pairs]
     elif config.evaluation.midi:
-        soundfont = resolve_soundfont([*config.dataset.test_soundfonts, *config.dataset.soundfonts][0])
-        sources += [_rendered(name, soundfont, config) for name in config.evaluation.midi]
+        fonts = find_soundfonts(config.dataset.test_soundfonts, "dataset.test_soundfonts")
+        fonts = fonts or find_soundfonts(config.dataset.soundfonts, "dataset.soundfonts")[:1]
+        sources += [_rendered(name, font, config, len(fonts) > 1) for name in config.evaluation.midi for font in fonts]
     if not sources:
         raise InputError(
             f"{config.output.data}: holds no test split to evaluate; generate a dataset first (s2s generate), or name "
@@ -205,14 +232,18 @@ def _test_split(config: Config) -> list[Source]:
             f"{config.output.data}: the dataset was made without audio (dataset.synthesize_audio false), so there is "
             "nothing to transcribe; generate it with audio under another --name."
         )
-    return [Source(s.id, TEST_SPLIT, s.performance(), s.sample_rate, s.waveform) for s in samples]
+    return [
+        Source(s.id, TEST_SPLIT, s.performance(), s.sample_rate, s.waveform, s.soundfont, s.soundfont_sha256)
+        for s in samples
+    ]
 
 
-def _rendered(name: str, soundfont: Path, config: Config) -> Source:
-    """A MIDI file, or a piece that is built in, played by FluidSynth without effects."""
-    ref = BUILT_IN[name]() if name in BUILT_IN else read_midi(name)
-    settings = RenderSettings(sample_rate=config.audio.sample_rate)
-    return Source(name, MIDI, ref, settings.sample_rate, lambda: render(ref, soundfont, settings))
+def _rendered(name: str, font: Soundfont, config: Config, tell_piano: bool) -> Source:
+    """A MIDI file, or a piece that is built in, played on a soundfont's piano as it is, without effects."""
+    ref, rate = BUILT_IN[name]() if name in BUILT_IN else read_midi(name), config.audio.sample_rate
+    piano = Piano.plain(font)
+    id_ = f"{name} on {font.name}" if tell_piano else name
+    return Source(id_, MIDI, ref, rate, lambda: render(ref, piano, rate), font.name, font.sha256)
 
 
 def _recording(audio: str, midi: str, config: Config) -> Source:
@@ -240,7 +271,7 @@ def _summary(samples: list[SampleResult]) -> dict[str, Any]:
 def _csv(evaluation: Evaluation) -> str:
     """One row per sample; an empty cell where nothing could be measured."""
     rows = [
-        {"id": s.id, "source": s.source.kind, "duration_s": s.duration_s, **s.scores.flat()} for s in evaluation.samples
+        {"id": s.id, "source": s.source.kind, "piano": s.source.piano, "duration_s": s.duration_s, **s.scores.flat()} for s in evaluation.samples
     ]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")

@@ -39,6 +39,7 @@ class TranscriptionConfig(PreTrainedConfig):
         num_decoder_heads: int = 4,
         dropout: float = 0.1,
         frames_per_step: int = 4,
+        soundfonts: dict[str, str] | None = None,
         **kwargs: Any,
     ):
         self.encoder = encoder or {}
@@ -48,6 +49,7 @@ class TranscriptionConfig(PreTrainedConfig):
         self.num_decoder_heads = num_decoder_heads
         self.dropout = dropout
         self.frames_per_step = frames_per_step
+        self.soundfonts = soundfonts or {}  # the pianos that training heard: file name to SHA-256
         super().__init__(**kwargs)
 
     @property

@@ -29,6 +29,11 @@ class Transcriber:
         """Loads a model folder. Raises InputError if the folder or the device can't be used."""
         return cls(load_model(folder), resolve_device(device))
 
+    @property
+    def soundfonts(self) -> dict[str, str]:
+        """The soundfonts that training heard, file name to SHA-256; empty where the model does not say."""
+        return self.model.config.soundfonts
+
     def transcribe(self, audio: np.ndarray, sample_rate: int, evaluation: EvaluationConfig) -> Performance:
         """Notes (key releases) and sustain pedal of a mono float32 recording of shape (samples,)."""
         grid = self.predict(audio, sample_rate, evaluation.batch_size)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+from tiny_soundfont import write_soundfont
 
 from s2s_lib import evaluate as evaluate_module
 from s2s_lib.config import Config
@@ -17,6 +18,8 @@ from s2s_lib.data import generate, load_manifests
 from s2s_lib.errors import InputError
 from s2s_lib.evaluate import evaluate
 from s2s_lib.notes import Note, Performance, write_midi
+from s2s_lib.pipeline import scores_summary
+from s2s_lib.soundfonts import file_sha256
 
 DATASET = {
     "samples": 5,
@@ -28,6 +31,7 @@ DATASET = {
     "train_split": 0.4,
     "val_split": 0.2,
     "num_workers": 1,
+    "seed": 2,  # whose test pieces have notes that stand alone
 }
 PIECE = Performance(tuple(Note(0.5 * i, 0.5 * i + 0.4, 60 + i, 60 + i) for i in range(8)))
 
@@ -49,6 +53,7 @@ def transcriber(monkeypatch):
         answers: list[Performance] = []  # noqa: RUF012
         heard: list[tuple[np.ndarray, int]] = []  # noqa: RUF012
         loaded: list[tuple[object, str]] = []  # noqa: RUF012
+        soundfonts: dict[str, str] = {}  # noqa: RUF012
 
         @classmethod
         def load(cls, folder, device="auto"):
@@ -175,6 +180,31 @@ def test_dataset_and_midi_are_summed_up_apart(dataset, transcriber, tmp_path):
         "test split": (len(samples), 1.0),
         "midi": (1, 0.0),
     }
+
+
+def test_scores_per_piano_say_which_were_held_out(tmp_path, transcriber):
+    heard, held_out = (write_soundfont(tmp_path / name, texts={"INAM": name}) for name in ("heard.sf2", "new.sf2"))
+    names = [midi_file(tmp_path / name) for name in ("one.mid", "two.mid")]
+    settings = config(tmp_path, midi=names)
+    settings.dataset.test_soundfonts = [str(heard), str(held_out)]
+    transcriber.soundfonts = {"heard.sf2": file_sha256(heard)}
+    transcriber.answers = [PIECE, Performance(()), PIECE, PIECE]  # each piece on one piano, then on the other
+    report = evaluate(settings).report()
+    assert {name: (p["held_out"], p["files"], p["mean"]["onset.f1"]) for name, p in report["pianos"].items()} == {
+        "heard.sf2": (False, 2, 1.0),
+        "new.sf2": (True, 2, 0.5),
+    }
+    assert [(s["id"], s["piano"]) for s in report["samples"]][:2] == [
+        ("one.mid on heard.sf2", "heard.sf2"),
+        ("one.mid on new.sf2", "new.sf2"),
+    ]
+    assert "new.sf2    50.0 %  2 files  never heard in training" in scores_summary(report)
+
+
+def test_an_older_model_does_not_say_which_pianos_it_heard(tmp_path, transcriber):
+    transcriber.answers = [PIECE]
+    report = evaluate(config(tmp_path, midi=[midi_file(tmp_path / "piece.mid")])).report()
+    assert report["pianos"]["TimGM6mb.sf2"]["held_out"] is None
 
 
 def test_recordings_are_scored_against_their_midi_files(tmp_path, transcriber):

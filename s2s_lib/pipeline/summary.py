@@ -15,8 +15,21 @@ WIDTH = max(map(len, ROWS.values()))
 
 
 def scores_summary(report: dict[str, Any]) -> str:
-    """A table per source: precision, recall and F1, each the mean over files in per cent."""
-    return "\n\n".join(_table(source, summary) for source, summary in report["summary"].items())
+    """A table per source: precision, recall and F1, each the mean over files in per cent; then a line per piano."""
+    tables = [_table(source, summary) for source, summary in report["summary"].items()]
+    return "\n\n".join([*tables, *_pianos(report["pianos"])])
+
+
+def _pianos(pianos: dict[str, Any]) -> list[str]:
+    """One block with the onset F1 on each piano; nothing if there is just one, heard in training."""
+    if len(pianos) < 2 and not any(piano["held_out"] for piano in pianos.values()):
+        return []
+    width = max(map(len, pianos))
+    lines = ["onset F1 by piano"]
+    for name, piano in pianos.items():
+        note = "  never heard in training" if piano["held_out"] else ""
+        lines.append(f"{name:{width}}  {100 * piano['mean']['onset.f1']:4.1f} %  {piano['files']} files{note}")
+    return ["\n".join(lines)]
 
 
 def _table(source: str, summary: dict[str, Any]) -> str:

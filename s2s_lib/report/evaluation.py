@@ -90,6 +90,18 @@ def deviations_table(evaluation: Evaluation) -> Table:
     return Table(columns, rows, caption, text_columns=2)
 
 
+def pianos_table(evaluation: Evaluation) -> Table:
+    """F1 on each piano, and whether training ever heard it."""
+    told = {True: "no: held out", False: "yes", None: "not known"}
+    rows = []
+    for piano, samples in evaluation.by_piano().items():
+        summary = metrics.summarize([sample.scores for sample in samples])
+        values = [summary["mean"][f"{name}.f1"] for name in LABELS]
+        rows.append((piano, told[evaluation.held_out(samples)], len(samples), summary["ref_notes"], *values))
+    columns = ("piano", "heard in training", "pieces", "notes", *(name.replace("\n", " ") for name in LABELS.values()))
+    return Table(columns, rows, "Mean F1 over the pieces on each piano.", text_columns=2)
+
+
 def samples_table(evaluation: Evaluation) -> Table:
     """One row per piece, best onset F1 first."""
     rows = [
