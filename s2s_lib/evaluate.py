@@ -26,8 +26,8 @@ from s2s_lib.data import check_dataset, load_manifests, read_audio
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write, write_json
 from s2s_lib.notes import Performance, read_midi
-from s2s_lib.progress import Progress
 from s2s_lib.pianos import Piano
+from s2s_lib.progress import Progress
 from s2s_lib.render import render
 from s2s_lib.soundfonts import Soundfont, find_soundfonts
 from s2s_lib.transcribe import Transcriber
@@ -164,8 +164,8 @@ def evaluate(config: Config) -> Evaluation:
 
     Sources are the test split in `config.output.data`, if a dataset is there, and the files in
     `config.evaluation.midi` (with `audio`: recordings of them; else rendered on each soundfont of the test split,
-    or the first of training's). Writes evaluation_report.json and evaluation_report.csv. Raises InputError if there is nothing to
-    evaluate, or if the model or a file can't be read.
+    or the first of training's). Writes evaluation_report.json and evaluation_report.csv. Raises InputError if there
+    is nothing to evaluate, or if the model or a file can't be read.
     """
     sources = _sources(config)
     model_path = Path(config.evaluation.model_path or config.output.model)
@@ -271,7 +271,8 @@ def _summary(samples: list[SampleResult]) -> dict[str, Any]:
 def _csv(evaluation: Evaluation) -> str:
     """One row per sample; an empty cell where nothing could be measured."""
     rows = [
-        {"id": s.id, "source": s.source.kind, "piano": s.source.piano, "duration_s": s.duration_s, **s.scores.flat()} for s in evaluation.samples
+        {"id": s.id, "source": s.source.kind, "piano": s.source.piano, "duration_s": s.duration_s, **s.scores.flat()}
+        for s in evaluation.samples
     ]
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")

@@ -1,4 +1,8 @@
-"""Files that are whole or not there: written to a temporary name in the same folder, then renamed."""
+"""Files that are whole or not there, on a disk or behind an fsspec URL such as s3://bucket/folder.
+
+On a disk a file is written to a temporary name in the same folder, then renamed; elsewhere it is sent in one piece.
+A plain path is a `pathlib.Path`; a URL is a `upath.UPath`, which has the same methods.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,87 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from s2s_lib.errors import InputError
+
+OWN_PROCESS = "memory://"  # what is kept there is known to one process alone
+
+
+def is_url(name: str | Path) -> bool:
+    """Whether a file or folder is named by a URL, file:// included."""
+    return "://" in str(name)
+
+
+def as_path(name: str | Path) -> Path:
+    """The path of a file or folder given by name, or of one given by URL through fsspec.
+
+    Raises InputError (usage) if the URL's kind of storage is unknown or its package is not installed.
+    """
+    if not isinstance(name, str) or not is_url(name):
+        return Path(name) if isinstance(name, str) else name
+    if name.startswith(("file://", "local://")):
+        return Path(url2pathname(urlsplit(name).path))
+    from upath import UPath
+
+    try:
+        path = UPath(name)
+        path.fs  # noqa: B018  the storage's package is imported here
+    except ImportError as error:
+        reason = str(error).rstrip(".")
+        raise InputError(
+            f"{name}: this storage needs a package of its own ({reason}): run 'pip install {_package(name)}'.",
+            usage=True,
+        ) from None
+    except ValueError as error:
+        raise InputError(
+            f"{name}: is no URL that fsspec can use ({error}); name a folder or another.", usage=True
+        ) from None
+    return path
+
+
+def _package(url: str) -> str:
+    """What to install for a URL's kind of storage."""
+    scheme = url.partition("://")[0]
+    own = {
+        "s3": "s3fs",
+        "s3a": "s3fs",
+        "gs": "gcsfs",
+        "gcs": "gcsfs",
+        "az": "adlfs",
+        "abfs": "adlfs",
+        "sftp": "paramiko",
+    }
+    return own.get(scheme, f"'fsspec[{scheme}]'")
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path | BinaryIO]:
+    """What a library may read a file from: a disk's file by its path, another as an open binary file.
+
+    The storage is asked for anew, since one that works with threads can't be used in a forked process.
+    """
+    if isinstance(path, Path):
+        yield path
+        return
+    import fsspec
+
+    with fsspec.open(str(path), "rb", **path.storage_options) as file:
+        yield file
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path with the same ending; it takes the place of `path` when the block ends without error."""
-    path = Path(path)
+    path = as_path(path)
+    if not isinstance(path, Path):
+        with tempfile.TemporaryDirectory(prefix="s2s-") as scratch:
+            temporary = Path(scratch) / path.name
+            yield temporary
+            path.fs.put_file(str(temporary), path.path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)

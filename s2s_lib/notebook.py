@@ -13,8 +13,9 @@ from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.pipeline import absolute_paths, bundled
 from s2s_lib.provenance import collect
-from s2s_lib.render import file_sha256, fluidsynth_version, resolve_soundfont
+from s2s_lib.render import fluidsynth_version
 from s2s_lib.report.style import Table
+from s2s_lib.soundfonts import find_soundfonts
 
 
 def notebook_config(**sections: dict[str, Any]) -> Config:
@@ -46,7 +47,7 @@ def _fluidsynth() -> str:
 
 def _soundfont(name: str) -> str:
     try:
-        return f"SHA-256 {file_sha256(resolve_soundfont(name))[:16]}…"
+        return ", ".join(f"{font.name} SHA-256 {font.sha256[:16]}…" for font in find_soundfonts([name]))
     except InputError:
         return "not found"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,13 +18,14 @@ import numpy as np
 
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write
+from s2s_lib.smf import SUSTAIN, Music, read_music
 
 with redirect_stdout(io.StringIO()):  # it imports pyfluidsynth, which prints a line wherever CI is set
     import pretty_midi
 
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108  # A0 and C8, the piano's 88 keys
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
-SUSTAIN = 64  # MIDI controller number of the sustain pedal; a value of 64 or more is 'down'
+COMPOSED = "composed"  # a piece's source, where it is not a file's name
 TICKS_PER_BEAT = 960  # half a millisecond per tick at 120 beats a minute
 
 
@@ -82,21 +83,44 @@ class NotatedNote:
 
 @dataclass(frozen=True)
 class Piece:
-    """A composed piece: the performance and the truth about its score.
+    """A piece as it was played, and what is known about its score.
 
     `notated[i]` belongs to `performance.notes[i]`. `beats_s[k]` is the performed time of quarter note k, counted
-    from the first downbeat; the list reaches at least to the last notated onset.
+    from the first downbeat; the list reaches at least to the last notated onset. An excerpt of a MIDI file has
+    neither, and None for what the file does not state. `source` is "composed" or that file's name.
     """
 
     performance: Performance
-    notated: tuple[NotatedNote, ...]
-    beats_s: tuple[float, ...]
-    time_signature: tuple[int, int]
-    key: str
-    tempo_bpm: float
-    complexity: str
-    title: str = ""
-    tags: tuple[str, ...] = field(default=())
+    notated: tuple[NotatedNote, ...] = ()
+    beats_s: tuple[float, ...] = ()
+    time_signature: tuple[int, int] | None = None
+    key: str | None = None
+    tempo_bpm: float | None = None
+    complexity: str | None = None
+    tags: tuple[str, ...] = ()
+    source: str = COMPOSED
+
+
+class Timeline:
+    """A performance as arrays, some 20 bytes a note, from which a stretch is taken without going through the rest."""
+
+    def __init__(self, performance: Performance):
+        intervals, pitches, velocities = as_arrays(performance.notes)
+        self._intervals, self._keys = intervals, np.stack((pitches, velocities), axis=1).astype(np.int16)
+        self._moves_s = np.array([event.time_s for event in performance.pedal])
+        self._values = np.array([event.value for event in performance.pedal], np.int16)
+
+    def between(self, start_s: float, end_s: float) -> Performance:
+        """The notes that sound from `start_s` to `end_s`, whole and at their own times, and the pedal in force then."""
+        last = np.searchsorted(self._intervals[:, 0], end_s)
+        sounding = np.flatnonzero(self._intervals[:last, 1] > start_s)
+        rows = zip(self._intervals[sounding].tolist(), self._keys[sounding].tolist(), strict=True)
+        first, past = np.searchsorted(self._moves_s, (start_s, end_s), side="right")
+        moves = slice(max(0, first - 1), past)
+        pedal = zip(self._moves_s[moves].tolist(), self._values[moves].tolist(), strict=True)
+        return Performance(
+            tuple(Note(*interval, *key) for interval, key in rows), tuple(PedalEvent(*move) for move in pedal)
+        )
 
 
 def as_arrays(notes: tuple[Note, ...] | list[Note]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -158,35 +182,37 @@ def resolve_overlaps(notes: list[Note], shortest_s: float = 0.001) -> tuple[Note
     for same in by_pitch.values():
         for note, following in pairwise([*same, None]):
             latest = following.onset_s if following else np.inf
-            resolved.append(replace(note, offset_s=max(min(note.offset_s, latest), note.onset_s + shortest_s)))
+            end_s = max(min(note.offset_s, latest), note.onset_s + shortest_s)
+            resolved.append(note if end_s == note.offset_s else replace(note, offset_s=end_s))
     return tuple(sorted(resolved))
 
 
 def read_midi(path: str | Path) -> Performance:
     """Reads the piano notes and sustain pedal of a MIDI file.
 
-    Drum tracks are left out and all other tracks are played by the one piano. Raises InputError for a file that
-    is missing, no MIDI, without notes, or with notes outside the piano's keys.
+    Which tracks are the piano's is told by `s2s_lib.smf`. Raises InputError for a file that is missing, no MIDI,
+    without piano notes, or with notes outside the piano's keys.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such MIDI file.")
-    try:
-        midi = pretty_midi.PrettyMIDI(str(path))
-    except Exception as error:  # mido and pretty_midi raise anything from EOFError to KeyError on broken files
-        raise InputError(f"{path}: not a readable MIDI file ({error or type(error).__name__}).") from None
-    tracks = [instrument for instrument in midi.instruments if not instrument.is_drum]
-    notes = [Note(n.start, n.end, n.pitch, max(1, n.velocity)) for track in tracks for n in track.notes]
-    if not notes:
-        raise InputError(f"{path}: holds no piano notes; name a MIDI file with notes.")
-    outside = sorted({n.pitch for n in notes if not LOWEST_PITCH <= n.pitch <= HIGHEST_PITCH})
-    if outside:
+    music, _ = read_music(path)
+    if not len(music):
+        left_out = ", ".join(f"{count} {reason}" for reason, count in music.left_out.items())
+        why = f" (left out: {left_out})" if left_out else ""
+        raise InputError(f"{path}: holds no piano notes{why}; name a MIDI file with notes.")
+    outside = np.unique(music.pitch[(music.pitch < LOWEST_PITCH) | (music.pitch > HIGHEST_PITCH)])
+    if len(outside):
         raise InputError(
             f"{path}: has notes outside the piano's keys {LOWEST_PITCH}-{HIGHEST_PITCH} (pitch "
             f"{', '.join(map(str, outside[:5]))}); transpose or remove them."
         )
-    changes = {PedalEvent(c.time, c.value) for track in tracks for c in track.control_changes if c.number == SUSTAIN}
-    return Performance(resolve_overlaps(notes), tuple(sorted(changes)))
+    return performance_of(music)
+
+
+def performance_of(music: Music) -> Performance:
+    """What a pianist did to give this music; overlapping notes of one key are resolved."""
+    columns = (music.onset_s, music.offset_s, music.pitch, music.velocity)
+    notes = [Note(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    pedal = zip(music.pedal_s.tolist(), music.pedal_value.tolist(), strict=True)
+    return Performance(resolve_overlaps(notes), tuple(PedalEvent(*movement) for movement in pedal))
 
 
 def write_midi(path: str | Path, performance: Performance) -> None:
@@ -203,7 +229,11 @@ def write_piece(path: str | Path, piece: Piece) -> None:
     """Writes a composed piece: one track per hand, and the performed beats as the file's tempo map.
 
     A reader finds the beats through the tempo map, the key and metre in their events, the hands in the two tracks.
+    A piece without notated notes is written as `write_midi` does.
     """
+    if not piece.notated:
+        write_midi(path, piece.performance)
+        return
     midi = pretty_midi.PrettyMIDI(_conductor_track(piece))
     hands = {"R": pretty_midi.Instrument(0, name="right hand"), "L": pretty_midi.Instrument(0, name="left hand")}
     for note, notated in zip(piece.performance.notes, piece.notated, strict=True):

@@ -362,7 +362,7 @@ def test_missing_fluidsynth_is_refused(python: Callable[..., Any], tmp_path: Pat
     """Neither a library on the system nor pygame-ce's bundled one."""
     done = python(
         "import ctypes.util, sys; ctypes.util.find_library = lambda name: None\n"
-        "import s2s_lib.render as render; render._bundled_library = lambda: None\n"
+        "import s2s_lib.render.library as library; library._bundled_library = lambda: None\n"
         f"from s2s_lib.cli import main; sys.exit(main(['generate', '--output-dir', {str(tmp_path / 'runs')!r}]))"
     )
     assert done.returncode == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,13 @@ import soundfile
 from small import small_config
 
 from s2s_lib.config import Config
-from s2s_lib.data import SPLITS, Windows, WindowShape, generate, load_manifests, read_audio
+from s2s_lib.data import SPLITS, Windows, WindowShape, check_dataset, generate, load_manifests, read_audio
+from s2s_lib.data.recipe import Studio, Take
 from s2s_lib.errors import InputError
 from s2s_lib.notes import read_midi
-from s2s_lib.render import resolve_soundfont
+from s2s_lib.soundfonts import find_soundfonts
+
+EMBEDDED = find_soundfonts(["embedded"])[0]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -44,7 +49,6 @@ def test_manifests_say_what_is_there(config: Config) -> None:
     manifests = load_manifests(config.output.data)
     assert {split: len(manifest.samples) for split, manifest in manifests.items()} == config.dataset.split_sizes()
     assert sum(config.dataset.split_sizes().values()) == 6
-    embedded = resolve_soundfont("embedded")
     for sample in (sample for manifest in manifests.values() for sample in manifest.samples):
         waveform, performance = sample.waveform(), sample.performance()
         assert len(waveform) / 16000 == pytest.approx(sample.duration_s, abs=1e-3)
@@ -52,8 +56,9 @@ def test_manifests_say_what_is_there(config: Config) -> None:
         assert performance.end_s == pytest.approx(sample.music_end_s, abs=1.5e-3)
         assert 3.0 <= sample.music_end_s <= sample.duration_s <= 4.0
         assert 4 <= sample.notes <= 30
-        assert sample.soundfont == embedded.name
-        assert sample.soundfont_sha256 == hashlib.sha256(embedded.read_bytes()).hexdigest()
+        assert sample.source == "composed"
+        assert sample.soundfont == EMBEDDED.name
+        assert sample.soundfont_sha256 == hashlib.sha256(EMBEDDED.path.read_bytes()).hexdigest()
         assert np.abs(waveform).max() < 1
     paths = [json.loads(m.path.read_text())["samples"][0]["audio"] for m in manifests.values()]
     assert all(not Path(path).is_absolute() for path in paths)
@@ -79,37 +84,88 @@ def test_the_score_is_kept_with_each_sample(config: Config) -> None:
 
 def test_an_interrupted_generation_goes_on(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = small_config(tmp_path)
-    from s2s_lib.data import generate as public
-    from s2s_lib.data.generate import render
-
     played = []
 
-    def render_two(*arguments: object) -> np.ndarray:
+    def waveform_of_two(take: Take, *arguments: object) -> np.ndarray:
         if len(played) == 2:
             raise KeyboardInterrupt
-        played.append(1)
-        return render(*arguments)
+        played.append(take)
+        return waveform(take, *arguments)
 
-    module = __import__("importlib").import_module("s2s_lib.data.generate")
-    monkeypatch.setattr(module, "render", render_two)
+    waveform = Take.waveform
+    monkeypatch.setattr(Take, "waveform", waveform_of_two)
     with pytest.raises(KeyboardInterrupt):
-        public(broken)
+        generate(broken)
     assert not list(broken.output.data.glob("*.json"))
     kept = {path: path.stat().st_mtime_ns for path in (broken.output.data / "audio").iterdir()}
     assert len(kept) == 2
     monkeypatch.undo()
-    public(broken)
+    generate(broken)
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
     assert _digests(broken.output.data) == _digests(config.output.data)
+
+
+def _cut_short(path: Path) -> None:
+    path.write_text(path.read_text()[:100])
+
+
+def _of_another_version(path: Path) -> None:
+    content = json.loads(path.read_text())
+    del content["sample"]["piano"]
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("damage", [_cut_short, _of_another_version, Path.unlink, lambda path: path.write_text("[]")])
+def test_a_damaged_record_is_made_again(config: Config, tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    mine = small_config(tmp_path)
+    shutil.copytree(config.output.data, mine.output.data)
+    damage(next((mine.output.data / "score").iterdir()))
+    next((mine.output.data / "audio").iterdir()).unlink()
+    generate(mine)
+    assert _digests(mine.output.data) == _digests(config.output.data)
+
+
+def test_what_is_played_is_what_the_file_says(config: Config) -> None:
+    sample = load_manifests(config.output.data)["train"].samples[0]
+    piano, seed = EMBEDDED, sample.seed
+    take = Studio(config).recipe("train", seed).take()
+    assert take.piano.soundfont == piano
+    written = np.abs(take.waveform(read_midi(sample.midi), 16000) - sample.waveform())
+    assert written.max() < 1 / 32768  # 16 bits
+
+
+def test_an_imported_dataset_is_not_replaced(config: Config, tmp_path: Path) -> None:
+    mine = small_config(tmp_path)
+    shutil.copytree(config.output.data, mine.output.data)
+    manifest = mine.output.data / "train_manifest.json"
+    manifest.write_text(manifest.read_text().replace('"imported": ""', '"imported": "maestro"'))
+    before = _digests(mine.output.data)
+    with pytest.raises(InputError, match=r"imported from maestro recordings.*choose another output\.name"):
+        generate(mine)
+    assert _digests(mine.output.data) == before
 
 
 def test_a_changed_config_makes_new_samples_and_removes_the_old(tmp_path: Path) -> None:
     first = small_config(tmp_path)
     before = {sample.id for manifest in generate(first).values() for sample in manifest.samples}
-    fewer = small_config(tmp_path, dataset={"tuning_cents": 0.0})
-    after = {sample.id for manifest in generate(fewer).values() for sample in manifest.samples}
+    other = small_config(tmp_path, dataset={"piano": {"tuning_cents": 7.0}})
+    after = {sample.id for manifest in generate(other).values() for sample in manifest.samples}
     assert not before & after
-    assert {path.stem for path in (fewer.output.data / "audio").iterdir()} == after
+    assert {path.stem for path in (other.output.data / "audio").iterdir()} == after
+
+
+def test_streaming_leaves_the_training_split_empty_and_still_knows_its_config(tmp_path: Path) -> None:
+    config = small_config(tmp_path, dataset={"stream": True})
+    manifests = generate(config)
+    assert [len(manifests[split].samples) for split in SPLITS] == [0, 2, 2]
+    check_dataset(manifests, config)
+    with pytest.raises(InputError, match=r"other dataset\.complexity"):
+        check_dataset(manifests, small_config(tmp_path, dataset={"stream": True, "complexity": "medium"}))
+
+
+def test_where_a_dataset_was_made_does_not_matter(config: Config, tmp_path: Path) -> None:
+    elsewhere = {"num_workers": 5, "backend": "dask", "scheduler": "tcp://127.0.0.1:1"}
+    check_dataset(load_manifests(config.output.data), small_config(tmp_path, dataset=elsewhere))
 
 
 def test_more_samples_keep_the_ones_there_are(tmp_path: Path) -> None:
@@ -129,7 +185,7 @@ def test_the_seed_changes_the_music_and_splits_share_no_piece(config: Config, tm
 
 def test_the_test_split_can_have_a_piano_of_its_own(tmp_path: Path) -> None:
     copy = tmp_path / "other.sf2"
-    copy.write_bytes(resolve_soundfont("embedded").read_bytes().replace(b"Tim", b"Tom", 1))
+    copy.write_bytes(EMBEDDED.path.read_bytes().replace(b"Tim", b"Tom", 1))
     manifests = generate(small_config(tmp_path, dataset={"test_soundfonts": [str(copy)]}))
     assert {sample.soundfont for sample in manifests["test"].samples} == {"other.sf2"}
     assert {sample.soundfont for sample in manifests["train"].samples} == {"TimGM6mb.sf2"}
@@ -152,7 +208,7 @@ SHAPE = WindowShape(samples=24000, frames=64, frame_s=0.02, first_frame_s=0.11)
 def test_windows_lie_where_their_grid_says(config: Config) -> None:
     """The loudest jump in a window of one note is at the frame where its grid has the onset."""
     windows = Windows(load_manifests(config.output.data)["train"], SHAPE, 16000, seed=3)
-    checked = 0
+    checked = []
     for index in range(len(windows)):
         item = windows[index]
         onsets = np.argwhere(item["onset"] > 0.67)
@@ -162,8 +218,9 @@ def test_windows_lie_where_their_grid_says(config: Config) -> None:
         at_s = (frame + 0.5 + item["shift"][frame, key]) * 0.02 + 0.11
         around = item["waveform"][max(0, round((at_s - 0.02) * 16000)) : round((at_s + 0.02) * 16000)]
         before, after = np.abs(around[: len(around) // 2]).max(initial=0), np.abs(around[len(around) // 2 :]).max()
-        checked += after > before
-    assert checked >= 5
+        checked.append(after > before)
+    assert len(checked) >= 4
+    assert sum(checked) >= 0.75 * len(checked)
 
 
 def test_windows_cover_each_clip_once_and_move_every_epoch(config: Config) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import mido
 import numpy as np
 import pretty_midi
 import pytest
+from midi_files import melody, played, program, write
 from small import TUNE
 
 from s2s_lib.compose import bwv846
@@ -15,12 +18,14 @@ from s2s_lib.notes import (
     Note,
     PedalEvent,
     Performance,
+    Timeline,
     extend_by_pedal,
     read_midi,
     resolve_overlaps,
     write_midi,
     write_piece,
 )
+from s2s_lib.smf import read_music
 
 
 def test_midi_keeps_times_to_a_millisecond(tmp_path: Path) -> None:
@@ -70,19 +75,124 @@ def _save(path: Path, *notes: pretty_midi.Note, drums: bool = False) -> Path:
     return path
 
 
+def _delta(path: Path, delta: bytes) -> Path:
+    """A file whose second event comes after this time, given as its bytes."""
+    track = b"\x00\x90\x3c\x40" + delta + b"\x80\x3c\x00\x00\xff\x2f\x00"
+    path.write_bytes(b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk" + len(track).to_bytes(4, "big") + track)
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda path: path, "no such MIDI file"),
         (lambda path: path.write_bytes(b"MThd nonsense") and path, "not a readable MIDI file"),
-        (lambda path: _save(path), "holds no piano notes"),
-        (lambda path: _save(path, pretty_midi.Note(80, 40, 0, 1), drums=True), "holds no piano notes"),
+        (
+            lambda path: path.write_bytes(_save(path, pretty_midi.Note(80, 60, 0, 1)).read_bytes()[:-9]) and path,
+            "cut off",
+        ),
+        (lambda path: write(path, played(60, 0, 480), kind=2), "it is of type 2, and types 0 and 1 are read"),
+        (lambda path: _delta(path, b"\x8f\xff\xff\xff\x7f"), "it has a negative or impossible time"),
+        (lambda path: write(path, played(60, 0, 9), played(60, 10**8, 10**8 + 9)), "lasts 29 hours; at most 24"),
+        (lambda path: path.write_bytes(bytes(17 * 2**20)) and path, "is 17 MiB of MIDI; at most 16 are read"),
+        (lambda path: _save(path), "holds no piano notes; name"),
+        (lambda path: write(path, played(60, 7, 7)), "holds no piano notes (left out: 1 without length)"),
+        (lambda path: _save(path, pretty_midi.Note(80, 40, 0, 1), drums=True), "no piano notes (left out: 1 drums)"),
         (lambda path: _save(path, pretty_midi.Note(80, 15, 0, 1)), "outside the piano's keys 21-108 (pitch 15)"),
     ],
 )
-def test_bad_midi_is_named(tmp_path: Path, make: object, says: str) -> None:
+def test_bad_midi_is_named(tmp_path: Path, make: Callable[[Path], Path], says: str) -> None:
     path = make(tmp_path / "file.mid")
     with pytest.raises(InputError) as caught:
         read_midi(path)
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_reading_agrees_with_pretty_midi(tmp_path: Path, kind: int) -> None:
+    """Random notes that overlap on the same key, pedal, and a tempo that changes: the same as the field's reader."""
+    rng = np.random.default_rng(kind)
+    starts = rng.integers(0, 40_000, 500).tolist()
+    notes = [e for s in starts for e in played(int(rng.integers(40, 60)), s, s + int(rng.integers(1, 2000)))]
+    pedal = [
+        (int(t), mido.Message("control_change", control=64, value=int(t) % 128)) for t in rng.integers(0, 40_000, 99)
+    ]
+    tempos = [(t, mido.MetaMessage("set_tempo", tempo=int(rng.integers(2e5, 2e6)))) for t in range(0, 40_000, 3000)]
+    tracks = [[*tempos, *notes, *pedal]] if kind == 0 else [tempos, notes, pedal]
+    path = write(tmp_path / "random.mid", *tracks, kind=kind)
+    music, _ = read_music(path)
+    theirs = pretty_midi.PrettyMIDI(str(path)).instruments[0]
+    expected = sorted((n.start, n.end, n.pitch, n.velocity) for n in theirs.notes)
+    found = sorted(zip(music.onset_s, music.offset_s, music.pitch, music.velocity, strict=True))
+    assert np.allclose(found, expected, atol=1e-9)
+    if kind == 0:  # of a track without notes pretty_midi drops the pedal
+        moves = sorted({(c.time, c.value) for c in theirs.control_changes})
+        assert np.allclose(np.stack((music.pedal_s, music.pedal_value), axis=1), moves)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "pitches", "left_out"),
+    [
+        ([[program(0), *played(60, 0, 9)], [program(40, 1), *played(61, 0, 9, 1)]], [60], {"other instruments": 1}),
+        ([played(60, 0, 9), played(61, 0, 9, 1), played(40, 0, 9, 9)], [60, 61], {"drums": 1}),
+        ([played(60, 0, 9), [program(40, 1), *played(61, 0, 9, 1)]], [60], {"other instruments": 1}),
+        ([[program(0, 2)], [program(48, 3)], played(60, 0, 9, 2), played(61, 0, 9, 3)], [60], {"other instruments": 1}),
+        ([[program(40), *played(60, 0, 9)]], [], {"other instruments": 1}),
+    ],
+    ids=["a piano program", "no program at all", "a part without one", "programs in tracks of their own", "a violin"],
+)
+def test_what_counts_as_piano(tmp_path: Path, tracks: list, pitches: list[int], left_out: dict[str, int]) -> None:
+    music, _ = read_music(write(tmp_path / "band.mid", *tracks))
+    assert music.pitch.tolist() == pitches
+    assert music.left_out == left_out
+
+
+def test_smpte_time_ignores_the_tempo(tmp_path: Path) -> None:
+    tempo = (0, mido.MetaMessage("set_tempo", tempo=250_000))
+    path = write(tmp_path / "smpte.mid", [tempo, *played(60, 1000, 2000)])
+    data = bytearray(path.read_bytes())
+    data[12:14] = (256 - 25, 40)  # 25 frames of 40 ticks: a tick is a millisecond
+    path.write_bytes(data)
+    assert read_midi(path).notes[0] == Note(1.0, 2.0, 60, 80)
+
+
+def test_what_a_file_states_of_its_score(tmp_path: Path) -> None:
+    events = [
+        (0, mido.MetaMessage("key_signature", key="F#m")),
+        (960, mido.MetaMessage("time_signature", numerator=3, denominator=8)),
+        (480, mido.MetaMessage("set_tempo", tempo=1_000_000)),
+    ]
+    music, _ = read_music(write(tmp_path / "song.mid", events, played(60, 0, 480), played(62, 485, 960)))
+    assert music.keys == ((0.0, "F#m"),)
+    assert music.metres == ((1.5, (3, 8)),)
+    assert music.tempos == ((0.5, 60.0),)
+    assert music.on_grid == 0.5
+
+
+def test_damaged_bytes_are_refused_or_read_but_never_a_traceback(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    write_piece(tmp_path / "whole.mid", bwv846())
+    whole = (tmp_path / "whole.mid").read_bytes()[:600]
+    refused = 0
+    for _ in range(300):
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(0, len(data), 6)] = rng.integers(0, 256, 6)
+        (tmp_path / "damaged.mid").write_bytes(data[: rng.integers(10, len(data) + 1)].tobytes())
+        try:
+            read_music(tmp_path / "damaged.mid")
+        except InputError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_stretch_of_a_timeline_is_what_sounds_there() -> None:
+    played = melody(5, 30)
+    held = Note(0.1, 25.0, 25, 40)
+    whole = Performance(tuple(sorted([*played.notes, held])), (PedalEvent(0.1, 90), PedalEvent(11.0, 3)))
+    part = Timeline(whole).between(10.05, 12.0)
+    assert part.notes == tuple(n for n in whole.notes if n.onset_s < 12.0 and n.offset_s > 10.05)
+    assert held in part.notes
+    assert part.pedal == whole.pedal
+    assert Timeline(whole).between(12.0, 13.0).pedal == (PedalEvent(11.0, 3),)
+    assert Timeline(Performance(())).between(0.0, 1.0) == Performance(())

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 from conftest import TINY, Outcome
+from tiny_soundfont import write_soundfont
 
 from s2s_lib import Config, InputError, RunResult, StageError, run_pipeline
 from s2s_lib.config import EvaluationConfig
@@ -451,15 +452,13 @@ def test_evaluation_can_be_left_out(toy_run: Callable[..., list[str]]) -> None:
         toy_run("evaluate", evaluation={"enabled": False})
 
 
-def test_changed_content_of_a_soundfont_counts(
-    toy_run: Callable[..., list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("s2s_lib.pipeline.checks.resolve_soundfont", Path)
-    font = tmp_path / "piano.sf2"
-    font.write_text("one")
-    assert toy_run("generate", dataset={"soundfonts": [str(font)]}) == ["generate"]
-    font.write_text("two")
-    assert toy_run("generate", dataset={"soundfonts": [str(font)]}) == ["generate"]
+def test_changed_content_of_a_soundfont_counts(toy_run: Callable[..., list[str]], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        font = write_soundfont(tmp_path / "pianos" / "piano.sf2", [(0, 0, name)])
+        assert toy_run("generate", dataset={"soundfonts": [str(font)]}) == ["generate"]
+        assert toy_run("generate", dataset={"soundfonts": [str(font)]}) == []
+    write_soundfont(tmp_path / "pianos" / "second.sf2", [(0, 0, "three")])
+    assert toy_run("generate", dataset={"soundfonts": [str(font.parent)]}) == ["generate"]
 
 
 def test_model_of_unknown_origin_is_not_overwritten(toy_run: Callable[..., list[str]], tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ HISTORY = History(
             "grad_norm": 2.0,
             "steps": 10 * i,
             "seconds": 12.0,
+            "waited_seconds": 1.5,
             "audio_seconds_per_second": 30.0,
+            "loader_audio_seconds_per_second": 77.0,
         }
         for i in (1, 2, 3)
     ]
@@ -246,9 +248,11 @@ def test_dataset_statistics():
 
 def test_training_figure_and_table_mark_the_best_epoch():
     words = texts(report.training_figure(HISTORY))
-    for part in ("training", "validation", "best: epoch 2", "onset", "velocity", "Gradient norm", "Speed"):
+    for part in ("training", "validation", "best: epoch 2", "onset", "velocity", "Gradient norm", "waiting for data"):
         assert part in words
-    assert [row[0] for row in report.training_table(HISTORY).rows] == ["1", "2 ★", "3"]
+    rows = report.training_table(HISTORY).rows
+    assert [row[0] for row in rows] == ["1", "2 ★", "3"]
+    assert rows[0][-4:] == ("12.0", "1.5", "30.0", "77")
 
 
 def test_tables_say_the_scores_and_escape_html():

@@ -2,17 +2,23 @@
 
 from s2s_lib.data.audio import read_audio
 from s2s_lib.data.generate import generate
+from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
-from s2s_lib.data.windows import Windows, WindowShape
+from s2s_lib.data.stream import Stream
+from s2s_lib.data.windows import Batches, Windows, WindowShape
 
 __all__ = [
     "SPLITS",
+    "Batches",
+    "Library",
     "Manifest",
     "Sample",
+    "Stream",
     "WindowShape",
     "Windows",
     "check_dataset",
     "generate",
     "load_manifests",
+    "midi_files",
     "read_audio",
 ]

@@ -2,77 +2,71 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
-
-from s2s_lib.compose import compose
-from s2s_lib.config import Config, DatasetConfig
+from s2s_lib.config import Config
 from s2s_lib.data.audio import write_flac
-from s2s_lib.data.manifest import SPLITS, Manifest, load_manifests, write_manifest
+from s2s_lib.data.manifest import SPLITS, Manifest, Sample, load_manifests, manifest_path, write_manifests
+from s2s_lib.data.recipe import TRAIN, Recipe, Studio
+from s2s_lib.data.workers import check_workers, in_order
 from s2s_lib.errors import InputError
-from s2s_lib.files import write_json
+from s2s_lib.files import OWN_PROCESS, atomic_write
 from s2s_lib.notes import Piece, read_midi, write_piece
 from s2s_lib.progress import Progress
-from s2s_lib.render import (
-    TAIL_S,
-    RenderSettings,
-    Reverb,
-    file_sha256,
-    fluidsynth_version,
-    render,
-    resolve_soundfont,
-)
+from s2s_lib.render import fluidsynth_version
 
-RECIPE = 1  # raise when composing or rendering changes, so that old files are not taken for new ones
-NO_INFLUENCE = ("dataset.num_workers", "dataset.samples", "dataset.train_split", "dataset.val_split")
+KINDS = ("audio", "midi", "score")
+# where samples are made, and what they are compared with, says nothing about them
+SAYS_NOTHING = {"num_workers", "backend", "scheduler", "reference_midi"}
+RECORD = {field.name for field in fields(Sample)} - {"split", "sample_rate"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that makes one sample; its name is a digest of it."""
+    """One sample to make: its recipe, and the folder and name of its files."""
 
     id: str
     folder: Path
-    seed: tuple[int, int, int]
-    dataset: DatasetConfig
     sample_rate: int
-    soundfont: Path | None
-    soundfont_sha256: str
+    recipe: Recipe
 
 
 def generate(config: Config) -> dict[str, Manifest]:
     """Composes, plays and writes the dataset of a run: MIDI, FLAC, scores and one manifest per split.
 
-    The same config and seed give the same MIDI files and manifests whatever the number of workers. Samples that
-    are there already are kept; files that no manifest names any more are removed at the end.
+    The same config and seed give the same files whatever the number and place of the workers. Samples that are there
+    already are kept; files that no manifest names any more are removed at the end. Raises InputError if the folder
+    holds an imported dataset or can't be written to, or if the workers can't be reached.
     """
-    folder = config.output.data
-    try:
-        for kind in ("audio", "midi", "score"):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write there ({error.strerror}); choose another --output-dir.") from None
-    jobs = _jobs(config, folder)
-    workers = config.dataset.num_workers or joblib.cpu_count()
-    total = sum(map(len, jobs.values()))
-    every = [job for split in SPLITS for job in jobs[split]]
-    records = []
+    folder, dataset = config.output.data, config.dataset
+    if str(folder).startswith(OWN_PROCESS):  # no other process would see the files
+        dataset = dataset.model_copy(update={"num_workers": 1, "backend": "local"})
+    refuse_imported(folder)
+    check_workers(dataset)
+    studio = Studio(config)
+    _make_folders(folder)
+    sizes = {split: size for split, size in dataset.split_sizes().items() if not (split == TRAIN and dataset.stream)}
+    total = sum(sizes.values())
+    ids: set[str] = set()
+
+    def records() -> Iterator[tuple[str, dict[str, Any]]]:
+        minutes = 0.0
+        splits = [split for split in SPLITS for _ in range(sizes.get(split, 0))]
+        with closing(in_order(make_sample, _jobs(studio, sizes, folder, config), total, dataset)) as made:
+            for split, record in zip(splits, made, strict=True):
+                ids.add(record["id"])
+                minutes += record["duration_s"] / 60
+                progress.advance(1, note=f"{minutes:.1f} min of music")
+                yield split, record
+
     with Progress(total, label="composing and rendering", unit="pieces") as progress:
-        for record in joblib.Parallel(n_jobs=min(workers, total), return_as="generator")(
-            joblib.delayed(make_sample)(job) for job in every
-        ):
-            records.append(record)
-            progress.advance(1, note=f"{sum(r['duration_s'] for r in records) / 60:.1f} min of music")
-    by_id = {record["id"]: record for record in records}
-    for split in SPLITS:
-        write_manifest(folder, split, _header(config), [by_id[job.id] for job in jobs[split]])
-    _remove_unnamed(folder, set(by_id))
+        write_manifests(folder, _header(config, studio), records())
+    _remove_unnamed(folder, ids)
     return load_manifests(folder)
 
 
@@ -82,79 +76,67 @@ def make_sample(job: Job) -> dict[str, Any]:
     The JSON file is written last: where it lies, the others are whole.
     """
     score = job.folder / "score" / f"{job.id}.json"
-    if score.is_file():
-        return json.loads(score.read_text(encoding="utf-8"))["sample"]
-    rng = np.random.default_rng(job.seed)
-    piece = compose(rng, job.dataset)
+    record = _record(score, job)
+    if record is not None:
+        return record
+    take = job.recipe.take()
+    piece, piano = take.piece, take.piano
     midi = job.folder / "midi" / f"{job.id}.mid"
     write_piece(midi, piece)
-    reverb, tuning_cents = _draw_room(rng, job.dataset)
     record = {
         "id": job.id,
-        "audio": f"audio/{job.id}.flac" if job.soundfont else None,
+        "audio": f"audio/{job.id}.flac" if piano else None,
         "midi": f"midi/{midi.name}",
         "score": f"score/{score.name}",
-        "duration_s": round(min(piece.performance.end_s + TAIL_S, job.dataset.max_duration), 4),
+        "duration_s": take.duration_s,
         "music_end_s": piece.performance.end_s,
+        "source": piece.source,
         "tempo_bpm": piece.tempo_bpm,
         "key": piece.key,
-        "time_signature": "/".join(map(str, piece.time_signature)),
+        "time_signature": piece.time_signature and "/".join(map(str, piece.time_signature)),
         "complexity": piece.complexity,
         "notes": len(piece.performance.notes),
-        "seed": list(job.seed),
-        "soundfont": job.soundfont.name if job.soundfont else "",
-        "soundfont_sha256": job.soundfont_sha256,
-        "reverb": asdict(reverb) if reverb else None,
-        "tuning_cents": tuning_cents,
+        "seed": list(job.recipe.seed),
+        "soundfont": piano.soundfont.name if piano else "",
+        "soundfont_sha256": piano.soundfont.sha256 if piano else "",
+        "piano": piano.as_dict() if piano else None,
     }
-    if job.soundfont:
-        settings = RenderSettings(job.sample_rate, reverb, tuning_cents)
+    if piano:
         # what is played is what the file says, to the tick
-        waveform = render(read_midi(midi), job.soundfont, settings, record["duration_s"])
+        waveform = take.waveform(read_midi(midi), job.sample_rate)
         write_flac(job.folder / record["audio"], waveform, job.sample_rate)
-    write_json(score, {"sample": record, **_score(piece)})
+    atomic_write(score, json.dumps({"sample": record, **_score(piece)}, ensure_ascii=False, allow_nan=False) + "\n")
     return record
 
 
-def _jobs(config: Config, folder: Path) -> dict[str, list[Job]]:
-    """The samples to make, by split. Every sample draws from a seed of its own: (seed, split, number)."""
-    dataset = config.dataset
-    fonts, synthesizer = {}, ""
-    if dataset.synthesize_audio:
-        train = [resolve_soundfont(name) for name in dataset.soundfonts]
-        test = [resolve_soundfont(name) for name in dataset.test_soundfonts] or train
-        fonts = {"train": train, "val": train, "test": test}
-        synthesizer = fluidsynth_version()
-    made_by = config.fingerprint("dataset", without=(*NO_INFLUENCE, "dataset.soundfonts", "dataset.test_soundfonts"))
-    jobs: dict[str, list[Job]] = {}
+def _record(score: Path, job: Job) -> dict[str, Any] | None:
+    """The record of a sample that is there and whole, else None."""
+    try:
+        record = json.loads(score.read_text(encoding="utf-8"))["sample"]
+        whole = set(record) == RECORD and record["id"] == job.id
+        return record if whole and all((job.folder / record[kind]).is_file() for kind in _files(record)) else None
+    except (OSError, ValueError, TypeError, KeyError):  # not made yet, or damaged
+        return None
+
+
+def _files(record: dict[str, Any]) -> list[str]:
+    return [kind for kind in KINDS if record[kind] is not None]
+
+
+def _jobs(studio: Studio, sizes: dict[str, int], folder: Path, config: Config) -> Iterator[Job]:
+    """The samples to make, split by split. Every sample draws from a seed of its own: (seed, split, number)."""
+    rate = config.audio.sample_rate
     for number, split in enumerate(SPLITS):
-        jobs[split] = []
-        for index in range(dataset.split_sizes()[split]):
-            seed = (dataset.seed, number, index)
-            font, sha = None, ""
-            if fonts:
-                # a generator of its own: the choice of piano must not change the music
-                font = fonts[split][np.random.default_rng((*seed, 1)).integers(len(fonts[split]))]
-                sha = file_sha256(font)
-            recipe = f"{RECIPE} {made_by} {seed} {config.audio.sample_rate} {sha} {synthesizer}"
-            name = f"{split}_{index:05d}_{hashlib.sha256(recipe.encode()).hexdigest()[:8]}"
-            jobs[split].append(Job(name, folder, seed, dataset, config.audio.sample_rate, font, sha))
-    return jobs
-
-
-def _draw_room(rng: np.random.Generator, dataset: DatasetConfig) -> tuple[Reverb | None, float]:
-    """A random reverb, or none, and a random master tuning in cents."""
-    tuning_cents = round(float(rng.uniform(-dataset.tuning_cents, dataset.tuning_cents)), 2)
-    wet = rng.random() < dataset.reverb_probability
-    room, damping, level = (round(float(value), 3) for value in rng.uniform((0.1, 0.0, 0.1), (0.9, 0.8, 0.9)))
-    return (Reverb(room, damping, 0.5, level) if wet else None), tuning_cents
+        for index in range(sizes.get(split, 0)):
+            recipe = studio.recipe(split, (config.dataset.seed, number, index))
+            yield Job(f"{split}_{index:05d}_{recipe.digest(rate)}", folder, rate, recipe)
 
 
 def _score(piece: Piece) -> dict[str, Any]:
     """What the composer knows of a piece beside its performance; `notes` has a row per note in the MIDI's order."""
     rows = [
         [n.onset_s, n.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats]
-        for n, s in zip(piece.performance.notes, piece.notated, strict=True)
+        for n, s in zip(piece.performance.notes, piece.notated, strict=bool(piece.notated))
     ]
     return {
         "tags": list(piece.tags),
@@ -164,19 +146,44 @@ def _score(piece: Piece) -> dict[str, Any]:
     }
 
 
-def _header(config: Config) -> dict[str, Any]:
+def _header(config: Config, studio: Studio) -> dict[str, Any]:
     """What all samples of a dataset share."""
-    without = {"dataset": {"num_workers"}}
     return {
         "sample_rate": config.audio.sample_rate,
         "synthesizer": f"FluidSynth {fluidsynth_version()}" if config.dataset.synthesize_audio else "",
-        "dataset": config.model_dump(mode="json", include={"dataset"}, exclude=without)["dataset"],
+        "imported": "",
+        "soundfonts": {font.name: font.sha256 for font in studio.heard},
+        "dataset": config.dataset.model_dump(mode="json", exclude=SAYS_NOTHING),
     }
+
+
+def refuse_imported(folder: Path) -> None:
+    """Raises InputError (usage) if the folder holds a dataset that was imported: recordings are not to be lost."""
+    try:
+        layout = json.loads(manifest_path(folder, TRAIN).read_text(encoding="utf-8"))["imported"]
+    except (OSError, ValueError, TypeError, KeyError):  # nothing that could be read anyway
+        return
+    if layout:
+        raise InputError(
+            f"{folder}: holds a dataset imported from {layout} recordings, which generating would replace; choose "
+            "another output.name (--name).",
+            usage=True,
+        )
+
+
+def _make_folders(folder: Path) -> None:
+    try:
+        for kind in KINDS:
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write there ({error.strerror or error}); choose another --output-dir."
+        ) from None
 
 
 def _remove_unnamed(folder: Path, ids: set[str]) -> None:
     """Removes samples of an earlier config; a dataset holds what its manifests name and nothing else."""
-    for kind in ("audio", "midi", "score"):
+    for kind in KINDS:
         for path in (folder / kind).iterdir():
             if path.stem not in ids:
                 path.unlink()

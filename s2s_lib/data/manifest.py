@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,39 +14,41 @@ import numpy as np
 from s2s_lib.config import Config
 from s2s_lib.data.audio import read_audio
 from s2s_lib.errors import InputError
-from s2s_lib.files import write_json
+from s2s_lib.files import as_path, atomic_path, is_url
 from s2s_lib.notes import Performance, read_midi
 
 SPLITS = ("train", "val", "test")
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Sample:
     """One piece of a dataset. Paths are absolute here and relative to the manifest in its file.
 
-    `duration_s` is the audio's length, `music_end_s` the last key release; `score` is a JSON file with the beats,
-    hands, voices and notated rhythm; `audio` is None in a dataset of MIDI alone.
+    `duration_s` is the audio's length, `music_end_s` the last key release; `audio` is None in a dataset of MIDI alone.
+    `source` is "composed" or the name of the MIDI file it was cut from; what such a file does not state is None.
+    `score` is a JSON file with what made the sample, and for composed pieces the beats, hands, voices and notated
+    rhythm; `piano` is all that was drawn of the instrument. Recordings have neither.
     """
 
     id: str
     split: str
     audio: Path | None
     midi: Path
-    score: Path
+    score: Path | None
     sample_rate: int
     duration_s: float
     music_end_s: float
-    tempo_bpm: float
-    key: str
-    time_signature: str
-    complexity: str
+    source: str
+    tempo_bpm: float | None
+    key: str | None
+    time_signature: str | None
+    complexity: str | None
     notes: int
     seed: tuple[int, ...]
     soundfont: str
     soundfont_sha256: str
-    reverb: dict[str, float] | None
-    tuning_cents: float
+    piano: dict[str, Any] | None
 
     def performance(self) -> Performance:
         """The notes and pedal, read from the MIDI file."""
@@ -65,6 +69,8 @@ class Manifest:
     path: Path
     sample_rate: int
     synthesizer: str
+    imported: str  # the layout it was imported from, such as "maestro"; empty for a generated one
+    soundfonts: dict[str, str]  # the pianos that training hears: file name to SHA-256
     dataset: dict[str, Any]  # the config's section it was generated with
     samples: tuple[Sample, ...]
 
@@ -79,14 +85,29 @@ def manifest_path(data_dir: Path, split: str) -> Path:
     return data_dir / f"{split}_manifest.json"
 
 
-def write_manifest(data_dir: Path, split: str, header: dict[str, Any], records: list[dict[str, Any]]) -> None:
-    """Writes a manifest; `records` are the samples' own descriptions in order."""
-    write_json(manifest_path(data_dir, split), {"format": FORMAT, "split": split, **header, "samples": records})
+def write_manifests(data_dir: Path, header: dict[str, Any], records: Iterable[tuple[str, dict[str, Any]]]) -> None:
+    """Writes the manifests of all splits; `records` gives each sample's split and its own description, in order.
+
+    They are written as they come, a line each, and take their places together when the last one is there.
+    """
+    with ExitStack() as stack:
+        files = {}
+        for split in SPLITS:
+            temporary = stack.enter_context(atomic_path(manifest_path(data_dir, split)))
+            files[split] = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            head = json.dumps({"format": FORMAT, "split": split, **header}, indent=2, ensure_ascii=False)
+            files[split].write(head.removesuffix("\n}") + ',\n  "samples": [')
+        before = dict.fromkeys(SPLITS, "\n")
+        for split, record in records:
+            files[split].write(f"{before[split]}    {json.dumps(record, ensure_ascii=False, allow_nan=False)}")
+            before[split] = ",\n"
+        for file in files.values():
+            file.write("\n  ]\n}\n")
 
 
 def load_manifests(data_dir: str | Path) -> dict[str, Manifest]:
     """The manifests of a dataset by split. Raises InputError if one is missing or unreadable."""
-    data_dir = Path(data_dir)
+    data_dir = as_path(data_dir)
     return {split: _load(manifest_path(data_dir, split)) for split in SPLITS}
 
 
@@ -99,7 +120,10 @@ def _load(path: Path) -> Manifest:
         raise InputError(f"{path}: not a readable manifest ({error}); generate the dataset again.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path}: is of another version; generate the dataset again.")
-    header = {"split": str, "sample_rate": int, "synthesizer": str, "dataset": dict, "samples": list}
+    header = {
+        "split": str, "sample_rate": int, "synthesizer": str, "imported": str, "soundfonts": dict, "dataset": dict,
+        "samples": list,
+    }  # fmt: skip
     wrong = [name for name, kind in header.items() if not isinstance(content.get(name), kind)]
     if wrong:
         raise InputError(f"{path}: has no proper {', '.join(wrong)}; generate the dataset again.")
@@ -114,7 +138,7 @@ def _sample(path: Path, manifest: dict[str, Any], record: Any) -> Sample:
         wrong = ", ".join(sorted(names ^ set(record))) if isinstance(record, dict) else "all its entries"
         raise InputError(f"{path}: a sample lacks or has too much: {wrong}; generate the dataset again.")
     try:
-        paths = {name: record[name] and path.parent / record[name] for name in ("audio", "midi", "score")}
+        paths = {name: record[name] and _beside(path, record[name]) for name in ("audio", "midi", "score")}
         own = {"split": manifest["split"], "sample_rate": manifest["sample_rate"], "seed": tuple(record["seed"])}
     except TypeError:
         raise InputError(
@@ -123,10 +147,16 @@ def _sample(path: Path, manifest: dict[str, Any], record: Any) -> Sample:
     return Sample(**{**record, **paths, **own})
 
 
+def _beside(manifest: Path, name: str) -> Path:
+    """A file named in a manifest: relative to it, or absolute where a recording was not copied."""
+    return as_path(name) if is_url(name) or Path(name).is_absolute() else manifest.parent / name
+
+
 def check_dataset(manifests: dict[str, Manifest], config: Config) -> None:
     """Raises InputError (usage) that names the keys if the dataset was generated with others than the config's.
 
-    Soundfonts are told apart by file name, since their folder may differ; the number of workers does not matter.
+    Soundfonts are told apart by file name, since their folder may differ; where and by how many workers it was made
+    does not matter.
     """
     manifest = manifests["train"]
     made = {**manifest.dataset, "sample_rate": manifest.sample_rate}

@@ -2,8 +2,18 @@
 
 from s2s_lib.pipeline.execute import StageError
 from s2s_lib.pipeline.paths import absolute_paths, bundled
+from s2s_lib.pipeline.recordings import import_dataset
 from s2s_lib.pipeline.run import RunResult, run_pipeline
 from s2s_lib.pipeline.stages import STAGES
 from s2s_lib.pipeline.summary import scores_summary
 
-__all__ = ["STAGES", "RunResult", "StageError", "absolute_paths", "bundled", "run_pipeline", "scores_summary"]
+__all__ = [
+    "STAGES",
+    "RunResult",
+    "StageError",
+    "absolute_paths",
+    "bundled",
+    "import_dataset",
+    "run_pipeline",
+    "scores_summary",
+]

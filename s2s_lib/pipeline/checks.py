@@ -11,9 +11,11 @@ from pathlib import Path
 
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
+from s2s_lib.files import OWN_PROCESS
 from s2s_lib.pipeline.inputs import check_checkpoint, check_model, check_pieces
 from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
-from s2s_lib.render import fluidsynth_version, resolve_soundfont
+from s2s_lib.render import fluidsynth_version
+from s2s_lib.soundfonts import find_soundfonts
 
 DEVICE_TRIAL = """
 import sys
@@ -31,9 +33,13 @@ def check(config: Config, stages: Sequence[str], state: RunState) -> None:
     if not stages:
         raise InputError("evaluation.enabled is false, so there is nothing to do.", usage=True)
     _check_alone()
-    _check_folders(config)
+    check_folders(config)
+    if "generate" in stages:
+        check_data_folder(config)
+        _check_workers(config)
     _check_splits(config, stages)
     _check_sound(config, stages)
+    _check_music(config, stages)
     if "train" in stages:
         _check_training(config, stages, state)
     if "evaluate" in stages:
@@ -55,20 +61,56 @@ def _check_alone() -> None:
         )
 
 
-def _check_folders(config: Config) -> None:
-    """Tries to make a folder in each place; asking for permissions would be fooled by root and by /proc."""
+def check_folders(config: Config) -> None:
+    """Raises InputError (usage) unless the run's folders can be written to.
+
+    Tries to make a folder in each place; asking for permissions would be fooled by root and by /proc.
+    """
     for folder in (config.output.run_dir, config.output.checkpoints, config.output.logs):
-        nearest = folder
-        while not os.path.lexists(nearest):
-            nearest = nearest.parent
+        _try_folder(folder, "--output-dir")
+
+
+def check_data_folder(config: Config) -> None:
+    """Raises InputError (usage) unless the dataset's folder can be written to and may be."""
+    folder = config.output.data
+    if isinstance(folder, Path):
+        _try_folder(folder, "--data-dir" if config.output.data_dir else "--output-dir")
+    elif str(folder).startswith(OWN_PROCESS):
+        raise InputError(
+            f"output.data_dir {folder} is forgotten when a stage's process ends; name a folder or another URL.",
+            usage=True,
+        )
+    else:
+        trial = folder / ".s2s-trial"
         try:
-            with tempfile.TemporaryDirectory(prefix=".s2s-", dir=nearest):
-                pass
-        except OSError as error:
+            trial.write_bytes(b"")
+            trial.unlink()
+        except Exception as error:  # each kind of storage has its own: no such bucket, no credentials, no network
+            reason = str(error).strip().replace("\n", " ").rstrip(".") or type(error).__name__
             raise InputError(
-                f"{folder}: can't be written to ({error.strerror}); choose another folder with --output-dir.",
-                usage=True,
+                f"output.data_dir {folder} can't be written to ({reason}); name another with --data-dir.", usage=True
             ) from None
+
+
+def _try_folder(folder: Path, flag: str) -> None:
+    nearest = folder
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    try:
+        with tempfile.TemporaryDirectory(prefix=".s2s-", dir=nearest):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder}: can't be written to ({error.strerror}); choose another folder with {flag}.", usage=True
+        ) from None
+
+
+def _check_workers(config: Config) -> None:
+    """The Dask cluster is there, if one is to be used."""
+    if config.dataset.backend == "dask":
+        from s2s_lib.data.workers import check_workers  # takes a second to import
+
+        check_workers(config.dataset)
 
 
 def _check_splits(config: Config, stages: Sequence[str]) -> None:
@@ -90,12 +132,26 @@ def _check_splits(config: Config, stages: Sequence[str]) -> None:
 
 def _check_sound(config: Config, stages: Sequence[str]) -> None:
     dataset, evaluation = config.dataset, config.evaluation
-    rendering = "generate" in stages and dataset.synthesize_audio
+    rendering = dataset.synthesize_audio and ("generate" in stages or ("train" in stages and dataset.stream))
     rendering_midi = "evaluate" in stages and evaluation.midi and not evaluation.audio
     if rendering or rendering_midi:
-        for name in (*dataset.soundfonts, *dataset.test_soundfonts):
-            resolve_soundfont(name)
+        for key in ("soundfonts", "test_soundfonts"):
+            find_soundfonts(getattr(dataset, key), f"dataset.{key}")
         fluidsynth_version()
+
+
+def _check_music(config: Config, stages: Sequence[str]) -> None:
+    """The folders of MIDI files are there and hold some; their content is judged when they are read."""
+    dataset = config.dataset
+    folders = {"dataset.midi_dir": dataset.midi_dir}
+    if "generate" in stages:
+        folders["dataset.reference_midi"] = dataset.reference_midi
+    if any(folders.values()):
+        from s2s_lib.data import midi_files  # takes a second to import
+
+        for key, folder in folders.items():
+            if folder is not None:
+                midi_files(folder, key)
 
 
 def _check_training(config: Config, stages: Sequence[str], state: RunState) -> None:
@@ -106,6 +162,11 @@ def _check_training(config: Config, stages: Sequence[str], state: RunState) -> N
             f"{config.output.data}: there is no dataset; make one with 's2s generate --name {config.output.name}'.",
             usage=True,
         )
+    effects = config.audio.augmentation
+    if effects.noise_dir or effects.reverb_dir:
+        from s2s_lib.augment import check_folders as check_effects  # takes a moment to import
+
+        check_effects(effects)
     if config.training.resume:
         check_checkpoint(Path(config.training.resume), config.training.num_epochs)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from s2s_lib.config import Config
@@ -23,7 +26,8 @@ def execute_notebook(source: Path, target: Path, config: Config, stage: str) -> 
 
     Raises StageError if a cell fails; `target` then holds the notebook up to that cell.
     """
-    import papermill
+    with _absent("rfc3987_syntax"):  # jsonschema would compile a grammar of URLs, a second for what no notebook needs
+        import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -40,6 +44,17 @@ def execute_notebook(source: Path, target: Path, config: Config, stage: str) -> 
             raise StageError(
                 f"stage {stage} failed: its process died, perhaps for lack of memory; see {target}."
             ) from None
+
+
+@contextmanager
+def _absent(module: str) -> Iterator[None]:
+    """Lets packages that can do without `module` do so."""
+    sys.modules.setdefault(module, None)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        if sys.modules[module] is None:
+            del sys.modules[module]
 
 
 def _stage_error(stage: str, target: Path, error: object) -> StageError:

@@ -13,6 +13,7 @@ from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.notes import read_midi
 from s2s_lib.pipeline.paths import BUILT_IN_MIDI
+from s2s_lib.render import LONGEST_S, TAIL_S
 
 MODEL_TYPE = "sound2sheet"  # what config.json of a model folder says
 TRAINER_STATE = "trainer_state.json"  # written last into a checkpoint
@@ -31,7 +32,12 @@ def check_pieces(config: Config) -> None:
     """Reads the MIDI files and recordings to evaluate. Raises InputError for the first that is of no use."""
     with usage_errors():
         for file in (file for file in config.evaluation.midi if file not in BUILT_IN_MIDI):
-            read_midi(file)
+            performance = read_midi(file)
+            if not config.evaluation.audio and performance.end_s + TAIL_S > LONGEST_S:
+                raise InputError(
+                    f"{file}: is {performance.end_s / 3600:.1f} hours long, and at most {LONGEST_S / 3600:.0f} can be "
+                    "rendered at once; cut it into parts."
+                )
         if config.evaluation.audio:
             from s2s_lib.data import read_audio  # takes a second to import
 

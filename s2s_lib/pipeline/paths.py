@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s2s_lib.config import EMBEDDED_SOUNDFONT, SCRATCH, Config
+from s2s_lib.config import EMBEDDED_SOUNDFONT, SCRATCH, SYSTEM_SOUNDFONTS, Config
+from s2s_lib.files import is_url
 
 BUILT_IN_MIDI = ("bwv846",)
 
@@ -22,19 +23,26 @@ def bundled(name: str) -> Path:
 def absolute_paths(config: Config, base: Path) -> Config:
     """The same config with every relative path taken from the folder `base`, so that it holds in any folder.
 
-    Reserved names (the soundfont 'embedded', the encoder 'scratch', the MIDI 'bwv846') stay as they are, whatever
-    lies in the folder; a Hugging Face id does unless a folder of that name is there.
+    Reserved names (the soundfonts 'embedded' and 'system', the encoder 'scratch', the MIDI 'bwv846') stay as they
+    are, whatever lies in the folder; a Hugging Face id does unless a folder of that name is there.
     """
     config = config.model_copy(deep=True)
     dataset, evaluation, output, training = config.dataset, config.evaluation, config.output, config.training
-    dataset.soundfonts = [_existing(name, base, EMBEDDED_SOUNDFONT) for name in dataset.soundfonts]
-    dataset.test_soundfonts = [_existing(name, base, EMBEDDED_SOUNDFONT) for name in dataset.test_soundfonts]
+    reserved = (EMBEDDED_SOUNDFONT, SYSTEM_SOUNDFONTS)
+    dataset.soundfonts = [_existing(name, base, *reserved) for name in dataset.soundfonts]
+    dataset.test_soundfonts = [_existing(name, base, *reserved) for name in dataset.test_soundfonts]
+    dataset.midi_dir = _absolute(dataset.midi_dir, base)
+    dataset.reference_midi = _absolute(dataset.reference_midi, base)
+    effects = config.audio.augmentation
+    effects.noise_dir, effects.reverb_dir = _absolute(effects.noise_dir, base), _absolute(effects.reverb_dir, base)
     config.model.encoder_name = _existing(config.model.encoder_name, base, SCRATCH)
     training.resume = _absolute(training.resume, base)
     evaluation.model_path = _absolute(evaluation.model_path, base)
     evaluation.midi = [name if name in BUILT_IN_MIDI else str(_join(base, name)) for name in evaluation.midi]
     evaluation.audio = [str(_join(base, name)) for name in evaluation.audio]
     output.output_dir = str(_join(base, output.output_dir))
+    if output.data_dir is not None and not is_url(output.data_dir):
+        output.data_dir = _absolute(output.data_dir, base)
     output.checkpoint_dir = _absolute(output.checkpoint_dir, base)
     output.log_dir = _absolute(output.log_dir, base)
     return config
@@ -48,6 +56,6 @@ def _absolute(name: str | None, base: Path) -> str | None:
     return None if name is None else str(_join(base, name))
 
 
-def _existing(name: str, base: Path, reserved: str) -> str:
+def _existing(name: str, base: Path, *reserved: str) -> str:
     path = _join(base, name)
-    return str(path) if name != reserved and path.exists() else name
+    return str(path) if name not in reserved and path.exists() else name

@@ -37,7 +37,7 @@ def run_pipeline(config: Config, stages: Sequence[str] = STAGES) -> RunResult:
     config = absolute_paths(config, Path.cwd())
     stages = [stage for stage in STAGES if stage in stages and (stage != "evaluate" or config.evaluation.enabled)]
     run_dir = config.output.run_dir
-    state = RunState(run_dir)
+    state = RunState(config.output)
     check(config, stages, state)
     lasting = _lasting(config, stages)
     run_dir.mkdir(parents=True, exist_ok=True)

@@ -12,21 +12,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from s2s_lib.config import EMBEDDED_SOUNDFONT, Config
+from s2s_lib.config import Config, OutputConfig
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.pipeline.paths import BUILT_IN_MIDI
+from s2s_lib.soundfonts import soundfont_files
 
 STAGES = ("generate", "train", "evaluate")
 NOTEBOOKS = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
 PRODUCTS = {
-    "generate": "data/train_manifest.json",
+    "generate": "train_manifest.json",  # in the dataset's folder, which may lie outside the run's
     "train": "model/model.safetensors",
     "evaluate": "results/evaluation_report.json",
 }
 # keys that change how a stage works but not what comes out of it
 WITHOUT_EFFECT = {
     "dataset.num_workers",
+    "dataset.backend",
+    "dataset.scheduler",
     "model.device",
     "training.num_workers",
     "training.resume",
@@ -34,25 +37,29 @@ WITHOUT_EFFECT = {
     "training.keep_checkpoints",
     "evaluation.enabled",
 }
+REPORT_ONLY = {"dataset.reference_midi"}  # shown by the generate stage, of no matter to the later ones
 
 
 def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
     """The parameters a stage's result depends on, as {'section.key': value}, and the files they name."""
-    files = [*config.dataset.soundfonts, *config.dataset.test_soundfonts]
+    dataset, effects = config.dataset, config.audio.augmentation
+    files = [str(file) for name in (*dataset.soundfonts, *dataset.test_soundfonts) for file in soundfont_files(name)]
+    files += [dataset.midi_dir] if dataset.midi_dir else []
     keys = {name: value for name, value in _flat(config.model_dump(mode="json")) if name not in WITHOUT_EFFECT}
     if stage == "generate":
         chosen = {name for name in keys if name.startswith("dataset.")} | {"audio.sample_rate"}
     elif stage == "train":
-        chosen = {name for name in keys if name.startswith(("dataset.", "audio.", "model.", "training."))}
+        chosen = {name for name in keys if name.startswith(("dataset.", "audio.", "model.", "training."))} - REPORT_ONLY
+        files += [folder for folder in (effects.noise_dir, effects.reverb_dir) if folder]
     else:
         evaluation = config.evaluation
         other_model = evaluation.model_path is not None
         sections = ("dataset.", "audio.", "evaluation.") + (() if other_model else ("model.", "training."))
-        chosen = {name for name in keys if name.startswith(sections)}
+        chosen = {name for name in keys if name.startswith(sections)} - REPORT_ONLY
         files += [*evaluation.midi, *evaluation.audio]
         files += [f"{evaluation.model_path}/model.safetensors"] if other_model else []
-    paths = [Path(file) for file in files if file not in (EMBEDDED_SOUNDFONT, *BUILT_IN_MIDI)]
-    contents = {f"content of {path}": _digest(path) for path in paths if path.is_file()}
+    paths = [Path(file) for file in files if file not in BUILT_IN_MIDI]
+    contents = {f"content of {path}": _digest(path) for path in paths if path.exists()}
     return {name: keys[name] for name in keys if name in chosen} | contents
 
 
@@ -66,9 +73,9 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
 class RunState:
     """What `state.json` in a run folder says about each stage: status, inputs, time."""
 
-    def __init__(self, run_dir: Path):
-        self.run_dir = run_dir
-        self._path = run_dir / "state.json"
+    def __init__(self, output: OutputConfig):
+        self.run_dir, self._data = output.run_dir, output.data
+        self._path = self.run_dir / "state.json"
         self._stages: dict[str, dict[str, Any]] = self._load()
 
     def status(self, stage: str) -> str:
@@ -118,10 +125,10 @@ class RunState:
             self._save()
 
     def _product(self, stage: str) -> Path:
-        return self.run_dir / PRODUCTS[stage]
+        return (self._data if stage == "generate" else self.run_dir) / PRODUCTS[stage]
 
-    def _modified(self, stage: str) -> int | None:
-        return self._product(stage).stat().st_mtime_ns if self.holds_file(stage) else None
+    def _modified(self, stage: str) -> float | None:
+        return self._product(stage).stat().st_mtime if self.holds_file(stage) else None
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:
@@ -144,6 +151,11 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _digest(path: Path) -> str:
+    """Of a file's content, or of the names, sizes and times of all files in a folder."""
+    if path.is_dir():
+        files = sorted((str(file), file.stat()) for file in path.rglob("*") if file.is_file())
+        listing = repr([(name, status.st_size, status.st_mtime_ns) for name, status in files])
+        return hashlib.sha256(listing.encode()).hexdigest()[:12]
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 

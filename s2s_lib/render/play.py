@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import soxr
 
+from s2s_lib.errors import InputError
 from s2s_lib.notes import LOWEST_PITCH, PITCHES, SUSTAIN, Performance
 from s2s_lib.pianos import Layer, Piano
 from s2s_lib.render.library import BLOCK, set_generator, write
@@ -17,6 +18,7 @@ LOWEST_SYNTH_RATE = 16000  # one block is 4 ms here, so rounding to the nearest 
 GAIN = 1.5  # human performances on General MIDI pianos peak at 0.1-0.7 of full scale
 PEAK = 0.95  # what is louder is scaled down to this
 TAIL_S = 1.0  # ringing after the last key release
+LONGEST_S = 7200.0  # a waveform is made in one piece; two hours take some gigabytes
 FADE_S = 0.02  # a cut-off tail ends without a click
 # SoundFont generators (specification 2.04, 8.1.2); FluidSynth adds what a channel sets to what the preset says
 FILTER_CUTOFF, HOLD, DECAY, RELEASE = 8, 35, 36, 38  # cents, then timecents
@@ -41,10 +43,13 @@ def render(performance: Performance, piano: Piano, sample_rate: int, duration_s:
     Returns a mono float32 waveform within +-0.95 of shape (round(duration_s * sample_rate),), by default as long
     as the music and one second of ringing. Notes are heard at their onsets to 4 ms: keys are struck earlier by as
     much as their samples are late, and each event is moved to the nearest border of FluidSynth's blocks of 64 samples.
-    The same input gives the same samples. Raises InputError if FluidSynth or a soundfont can't be used.
+    The same input gives the same samples. Raises InputError if FluidSynth or a soundfont can't be used, or for more
+    than two hours of music.
     """
     if duration_s is None:
         duration_s = performance.end_s + TAIL_S
+    if duration_s > LONGEST_S:
+        raise InputError(f"{duration_s / 3600:.1f} hours of music are too long to play at once; cut them into parts.")
     synth_rate = sample_rate * -(-LOWEST_SYNTH_RATE // sample_rate)
     options = {"synth.gain": GAIN, "synth.reverb.active": int(piano.reverb is not None)}
     channels = sum(map(len, piano.strings()))

@@ -1,17 +1,21 @@
 """Figures, tables, players and browsers for the notebooks. Every function returns what a notebook cell shows."""
 
+from s2s_lib.report.augmentation import augmentation_demo, augmentation_figure, variation_figure
 from s2s_lib.report.dataset import dataset_figure, dataset_table
 from s2s_lib.report.evaluation import (
     confusion_matrix,
     dashboard,
     deviations_table,
     metrics_over_time,
+    pianos_table,
     samples_table,
     save_plots,
     scores_table,
     show_plots,
 )
+from s2s_lib.report.pianos import pianos_in_use
 from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.realism import realism, realism_figure, realism_table
 from s2s_lib.report.rolls import overlay_roll, piano_roll
 from s2s_lib.report.style import Picture, Table
 from s2s_lib.report.training import training_figure, training_table
@@ -20,6 +24,8 @@ from s2s_lib.report.widgets import interactive, result_browser, sample_browser, 
 __all__ = [
     "Picture",
     "Table",
+    "augmentation_demo",
+    "augmentation_figure",
     "confusion_matrix",
     "dashboard",
     "dataset_figure",
@@ -29,7 +35,12 @@ __all__ = [
     "metrics_over_time",
     "overlay_roll",
     "piano_roll",
+    "pianos_in_use",
+    "pianos_table",
     "player",
+    "realism",
+    "realism_figure",
+    "realism_table",
     "result_browser",
     "resynthesise",
     "sample_browser",
@@ -41,4 +52,5 @@ __all__ = [
     "show_sample",
     "training_figure",
     "training_table",
+    "variation_figure",
 ]
