@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from small import small_config
+from trainings import Runs
 
 from s2s_lib import Config, RunResult, run_pipeline
 from s2s_lib.cli import main
+from s2s_lib.data import generate
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "parameters" / "tiny.yaml"
@@ -72,6 +75,20 @@ def fake_model(tmp_path: Path) -> Path:
     (folder / "config.json").write_text('{"model_type": "sound2sheet"}')
     save_file({"weight": np.zeros(100, np.float32)}, folder / "model.safetensors")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small dataset on disk."""
+    config = small_config(tmp_path_factory.mktemp("shared"))
+    generate(config)
+    return config.output.data
+
+
+@pytest.fixture
+def run(small_data: Path, tmp_path: Path) -> Runs:
+    """Makes configs of runs over the small dataset."""
+    return Runs(small_data, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,7 @@ def test_an_imported_dataset_is_not_replaced(config: Config, tmp_path: Path) -> 
     manifest = mine.output.data / "train_manifest.json"
     manifest.write_text(manifest.read_text().replace('"imported": ""', '"imported": "maestro"'))
     before = _digests(mine.output.data)
-    with pytest.raises(InputError, match=r"imported from maestro recordings.*choose another output\.name"):
+    with pytest.raises(InputError, match=r"imported dataset \(layout 'maestro'\).*choose another output\.name"):
         generate(mine)
     assert _digests(mine.output.data) == before
 

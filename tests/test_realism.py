@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small import small_config
 
 from s2s_lib.compose import bwv846, compose
 from s2s_lib.config import DatasetConfig
+from s2s_lib.data import load_manifests
 from s2s_lib.metrics.music import MEASURES, distance, floor, pooled, rhythm_entropy
-from s2s_lib.notes import Note, PedalEvent, Performance
-from s2s_lib.report.realism import realism_figure, realism_table
+from s2s_lib.notes import Note, PedalEvent, Performance, write_midi
+from s2s_lib.report.realism import realism, realism_figure, realism_table
 
 BY_NAME = {measure.name: measure for measure in MEASURES}
 # A chord of three over a held bass, then one key twice, the pedal down from 1 s to 2.5 s.
@@ -132,3 +136,26 @@ def test_an_empty_folder_is_shown_as_nothing() -> None:
     assert {row[4] for row in realism_table({"composed": [TUNE]}, []).rows} == {None}
     assert realism_figure({"composed": []}, []).png()
     assert realism_figure({"composed": [TUNE]}, []).png()
+
+
+def test_a_dataset_is_set_beside_the_folder_that_the_config_names(
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifests = load_manifests(small_data)
+    for number, sample in enumerate(manifests["train"].samples):
+        write_midi(tmp_path / "human" / f"{number}.mid", sample.performance())
+    (tmp_path / "human" / "empty.mid").write_bytes(b"")
+    realism(manifests, small_config(tmp_path, dataset={"reference_midi": str(tmp_path / "human")}))
+    shown = capsys.readouterr().out
+    pieces = sum(len(manifest.samples) for manifest in manifests.values())
+    assert f"pieces: simple {pieces}; reference {len(manifests['train'].samples)}" in shown
+    assert "Markdown" in shown  # the empty file is said to be left out
+
+
+def test_no_folder_is_told_and_a_missing_one_refused(
+    refused: Callable[..., str], small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    realism(load_manifests(small_data), small_config(tmp_path))
+    assert "Table" not in capsys.readouterr().out
+    sentence = refused("generate", "--reference-midi", "nowhere")
+    assert "nowhere: there is no such folder; dataset.reference_midi names one of MIDI files" in sentence

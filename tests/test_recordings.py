@@ -261,8 +261,8 @@ def test_what_can_not_be_imported_is_refused(takes: list[tuple[Path, Path]], tmp
     source = pairs(takes, tmp_path / "source")
     for folder, layout, says in (
         (tmp_path / "nowhere", "auto", "there is no such folder"),
-        (empty, "auto", "holds no pairs recordings"),
-        (source, "maps", "holds no maps recordings"),
+        (empty, "auto", "holds no recordings in the layout 'pairs'"),
+        (source, "maps", "holds no recordings in the layout 'maps'"),
         (source, "midi", "--format midi: choose one of auto, maestro, maps, smd, pairs"),
         (lay(takes[:1], tmp_path / "one", ("a.wav", "a.mid")), "auto", "has 1 recordings of use and none for"),
     ):
@@ -277,7 +277,7 @@ def test_neither_way_of_making_a_dataset_overwrites_the_other(takes: list[tuple[
     before = {path: path.read_bytes() for path in config.output.data.iterdir()}
     with pytest.raises(InputError, match="holds a dataset already"):
         import_recordings(source, "auto", config, skip_bad=False, copy=False)
-    with pytest.raises(InputError, match="imported from pairs"):
+    with pytest.raises(InputError, match=r"imported dataset .layout 'pairs'"):
         generate(config)
     assert {path: path.read_bytes() for path in config.output.data.iterdir()} == before
 

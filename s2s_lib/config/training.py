@@ -22,8 +22,8 @@ class TrainingConfig(Section):
     keep_checkpoints: int = key(2, "newest checkpoints to keep", ge=1)
     num_processes: int = key(1, "training processes, one per GPU or CPU share", ge=1, le=64)
     num_workers: int | None = key(
-        None, "loader processes, 0 loads in the training process; null means none, or every core when streaming",
-        "--num-workers", ge=0, le=256,
+        None, "loader processes per training process, 0 for none; null means none from disk, and one per core "
+        "(at most 32) when streaming", "--num-workers", ge=0, le=256,
     )  # fmt: skip
     seed: int = key(42, "seed of weights, data order, windows, augmentation and dropout", "--seed", ge=0, lt=2**32)
     resume: str | None = key(None, "checkpoint folder to continue from", "--resume")

@@ -1,7 +1,7 @@
 """Datasets: composed and rendered to disk, described by manifests, cut into training windows."""
 
 from s2s_lib.data.audio import read_audio
-from s2s_lib.data.generate import generate
+from s2s_lib.data.generate import generate, refuse_imported
 from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
 from s2s_lib.data.stream import Stream
@@ -21,4 +21,5 @@ __all__ = [
     "load_manifests",
     "midi_files",
     "read_audio",
+    "refuse_imported",
 ]

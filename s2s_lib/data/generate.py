@@ -165,7 +165,7 @@ def refuse_imported(folder: Path) -> None:
         return
     if layout:
         raise InputError(
-            f"{folder}: holds a dataset imported from {layout} recordings, which generating would replace; choose "
+            f"{folder}: holds an imported dataset (layout {layout!r}), which generating would replace; choose "
             "another output.name (--name).",
             usage=True,
         )

@@ -36,6 +36,7 @@ def check(config: Config, stages: Sequence[str], state: RunState) -> None:
     check_folders(config)
     if "generate" in stages:
         check_data_folder(config)
+        _check_imported(config, state)
         _check_workers(config)
     _check_splits(config, stages)
     _check_sound(config, stages)
@@ -103,6 +104,14 @@ def _try_folder(folder: Path, flag: str) -> None:
         raise InputError(
             f"{folder}: can't be written to ({error.strerror}); choose another folder with {flag}.", usage=True
         ) from None
+
+
+def _check_imported(config: Config, state: RunState) -> None:
+    """Imported recordings are not to be replaced by music made anew."""
+    if state.holds_file("generate") and not state.is_current("generate", config):
+        from s2s_lib.data import refuse_imported  # takes a second to import
+
+        refuse_imported(config.output.data)
 
 
 def _check_workers(config: Config) -> None:

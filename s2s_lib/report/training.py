@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s2s_lib.report.style import BLUE, GREEN, ORANGE, PALETTE, VERMILION, Picture, Table, nothing, plain
+from s2s_lib.report.style import GREEN, ORANGE, PALETTE, VERMILION, Picture, Table, nothing, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ MARKERS = "osv^Dx"
 
 
 def training_figure(history: History) -> Picture:
-    """Losses, parts of the validation loss, learning rate, gradient norm and speed over the epochs."""
+    """Losses, parts of the validation loss, learning rate, gradient norm, speed and waiting over the epochs."""
     epochs = history.epochs
     best = history.best if epochs else None
     alt = f"Training curves over {len(epochs)} epochs"
@@ -38,10 +38,12 @@ def training_figure(history: History) -> Picture:
     axes[1].set_yscale("log")  # a shift in time and an onset are losses of different size
     _curves(axes[2], epochs, {"learning_rate": ""}, "Learning rate", "learning rate", GREEN)
     _curves(axes[3], epochs, {"grad_norm": ""}, "Gradient norm before clipping", "norm", ORANGE)
-    _curves(axes[4], epochs, {"audio_seconds_per_second": ""}, "Speed", "audio trained on (s/s)", GREEN)
-    _curves(axes[5], epochs, {"seconds": ""}, "Time per epoch", "seconds", BLUE)
+    speeds = {"audio_seconds_per_second": "trained on", "loader_audio_seconds_per_second": "the loader could deliver"}
+    _curves(axes[4], epochs, speeds, "Speed", "audio (s/s, logarithmic)")
+    axes[4].set_yscale("log")  # from disk the loader can be a hundred times as fast
+    _curves(axes[5], epochs, {"seconds": "all", "waited_seconds": "waiting for data"}, "Time per epoch", "seconds")
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    for ax in axes[2:]:
+    for ax in axes[[2, 3, 5]]:
         ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
     return picture
 
@@ -57,7 +59,9 @@ def training_table(history: History) -> Table:
             f"{epoch['grad_norm']:.2f}",
             epoch["steps"],
             f"{epoch['seconds']:.1f}",
+            f"{epoch['waited_seconds']:.1f}",
             f"{epoch['audio_seconds_per_second']:.1f}",
+            f"{epoch['loader_audio_seconds_per_second']:.0f}",
         )
         for epoch in history.epochs
     ]
@@ -69,9 +73,15 @@ def training_table(history: History) -> Table:
         "gradient norm",
         "steps",
         "seconds",
-        "audio s/s",
+        "waited (s)",
+        "audio (s/s)",
+        "loader (s/s)",
     )
-    return Table(columns, rows, "Training by epoch; ★ lowest validation loss.")
+    caption = (
+        "Training by epoch; ★ lowest validation loss. Waited: the part of the seconds spent waiting for data. Audio: "
+        "seconds of audio trained on per second; loader: how many its processes could have delivered."
+    )
+    return Table(columns, rows, caption)
 
 
 def _curves(ax: Axes, epochs: list[dict], names: dict[str, str], title: str, unit: str, color: str = "") -> None:

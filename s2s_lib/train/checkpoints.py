@@ -23,7 +23,8 @@ NAME = re.compile(r"checkpoint_epoch_(\d+)$")
 # keys that may change between a checkpoint and its resumption
 FREE = (
     "training.resume", "training.num_workers", "training.num_processes", "training.num_epochs", "training.trackers",
-    "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "model.device",
+    "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "dataset.backend",
+    "dataset.scheduler", "model.device",
 )  # fmt: skip
 
 

@@ -18,7 +18,9 @@ class History:
     """One dict per epoch and how the run ended.
 
     An epoch holds: epoch (from 1), steps (optimizer steps so far), train_loss, val_loss, train_<part> and val_<part>
-    for each part of the loss, learning_rate, grad_norm (mean before clipping), seconds, audio_seconds_per_second.
+    for each part of the loss, learning_rate, grad_norm (mean before clipping), seconds, waited_seconds (of those, a
+    process's mean wait for data), audio_seconds_per_second (trained on) and loader_audio_seconds_per_second (what all
+    loader processes could deliver at the pace at which they worked).
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)

@@ -2,148 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import math
-import os
 import shutil
-import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack, nullcontext
 
-import numpy as np
 import torch
-from accelerate import Accelerator, notebook_launcher
-from accelerate.state import AcceleratorState
+from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.utils.data import DataLoader, Sampler
 from transformers import get_cosine_schedule_with_warmup
 
 from s2s_lib.config import Config
-from s2s_lib.data import Manifest, Windows, WindowShape, check_dataset, load_manifests
-from s2s_lib.devices import bf16_pays, resolve_device
+from s2s_lib.data import Batches, Manifest, Stream, Windows, WindowShape, load_manifests
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_folder
 from s2s_lib.model import TranscriptionConfig, losses
 from s2s_lib.pretrained import build_model, no_bars
 from s2s_lib.progress import Progress
 from s2s_lib.train.checkpoints import BEST, find_checkpoint, load_checkpoint, read_history, save_checkpoint
+from s2s_lib.train.feed import Batch, Feed, Source, loader_workers
 from s2s_lib.train.history import History
 
 log = logging.getLogger("s2s.train")
-
-
-def train(config: Config) -> History:
-    """Trains on the run's dataset and leaves the best model, checkpoints, history, log and curves in its folder.
-
-    The best model is the one with the lowest validation loss. A broken-off training goes on from its newest
-    checkpoint, and ends with the same weights as one that never stopped. Raises InputError for a missing dataset,
-    a checkpoint that does not fit, a missing device or tracker.
-    """
-    _check(config)
-    if config.training.num_processes > 1 and "WORLD_SIZE" not in os.environ:
-        _launch(config)
-    else:  # `accelerate launch` sets WORLD_SIZE: the processes are there already
-        _process(config)
-    return History.load(config.output.run_dir)
-
-
-def _check(config: Config) -> None:
-    """Refuses what would fail later, without touching torch's threads: a fork may follow."""
-    check_dataset(load_manifests(config.output.data), config)
-    checkpoint = find_checkpoint(config)
-    if checkpoint is not None:
-        read_history(checkpoint, config)
-    if "wandb" in config.training.trackers and importlib.util.find_spec("wandb") is None:
-        raise InputError("training.trackers names wandb, which is not installed; run 'pip install wandb'.", usage=True)
-
-
-def _launch(config: Config) -> None:
-    """Starts the training processes; what one of them refuses is refused here in the same words."""
-    try:
-        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
-    except ChildFailedError as error:
-        message = error.get_first_failure()[1].message
-        text = message["message"] if isinstance(message, dict) else str(message)
-        kind, _, sentence = text.partition(": ")
-        if kind == InputError.__name__:
-            raise InputError(sentence) from None
-        raise
-
-
-def _free_port() -> str:
-    """A TCP port that nobody listens on, for the processes to meet at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
-class _EpochSampler(Sampler):
-    """A random order of windows that depends on (seed, epoch) alone."""
-
-    def __init__(self, length: int, seed: int):
-        self.length, self.seed, self.epoch = length, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch whose order is given out; Accelerate's loader calls this."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed((self.seed << 20) + self.epoch)
-        return iter(torch.randperm(self.length, generator=generator).tolist())
-
-
-def _process(config: Config) -> None:
-    """One training process from start to end."""
-    accelerator = _accelerator(config)
-    _open_log(config, accelerator)
-    trainer = Trainer(config, accelerator)
-    trainer.resume()
-    trainer.fit()
-    accelerator.end_training()
-
-
-def _accelerator(config: Config) -> Accelerator:
-    """Accelerate bound to the asked device, with bf16 where it is asked for and pays."""
-    AcceleratorState._reset_state(reset_partial_state=True)  # a notebook may train twice, on other settings
-    device = resolve_device(config.model.device)
-    if device.index is not None:
-        torch.cuda.set_device(device)
-    pays = bf16_pays(device)
-    accelerator = Accelerator(
-        cpu=device.type == "cpu",
-        mixed_precision="bf16" if config.training.use_mixed_precision and pays else "no",
-        gradient_accumulation_steps=config.training.gradient_accumulation_steps,
-        step_scheduler_with_optimizer=False,
-        log_with=config.training.trackers or None,
-        project_dir=str(config.output.logs),
-    )
-    if config.training.trackers:
-        run = {"wandb": {"name": config.output.name}}
-        accelerator.init_trackers("sound2sheet", init_kwargs=run)
-    return accelerator
-
-
-def _open_log(config: Config, accelerator: Accelerator) -> None:
-    """Sends the training log to <logs>/training.log, from the main process only."""
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    if accelerator.is_main_process:
-        config.output.logs.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = logging.FileHandler(config.output.logs / "training.log")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    else:
-        handler = logging.NullHandler()
-    log.addHandler(handler)
+VALIDATION_WORKERS = 4  # at most, beside those that load what to train on
+NOTE_PERIOD = 10  # batches from one look at the loss to the next, since looking waits for a GPU
+LOGGED = (
+    "epoch", "train_loss", "val_loss", "learning_rate", "audio_seconds_per_second", "waited_seconds", "seconds",
+    "loader_audio_seconds_per_second",
+)  # fmt: skip
 
 
 class Trainer:
@@ -155,17 +43,15 @@ class Trainer:
         set_seed(settings.seed)
         model = build_model(config)
         manifests = load_manifests(config.output.data)
-        augmentation = config.audio.augmentation
-        self.windows = _windows(manifests["train"], model.config, settings.seed, augmentation)
-        val_windows = _windows(manifests["val"], model.config)
-        common = {"batch_size": settings.batch_size, "collate_fn": _collate, "num_workers": settings.num_workers}
-        train_loader = DataLoader(self.windows, sampler=_EpochSampler(len(self.windows), settings.seed), **common)
+        model.config.soundfonts = manifests["train"].soundfonts
+        training, validation = _sources(config, manifests, model.config, accelerator.num_processes)
+        workers = loader_workers(settings.num_workers, config.dataset.stream, accelerator.num_processes)
+        self.feed = Feed(training, workers, settings.num_epochs, accelerator)
+        self.val_feed = Feed(validation, min(workers, VALIDATION_WORKERS), settings.num_epochs, accelerator)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, settings.learning_rate, weight_decay=settings.weight_decay)
-        self.model, self.optimizer, self.loader, self.val_loader = accelerator.prepare(
-            model, optimizer, train_loader, DataLoader(val_windows, **common)
-        )
-        self.steps_per_epoch = math.ceil(len(self.loader) / settings.gradient_accumulation_steps)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        self.steps_per_epoch = math.ceil(self.feed.batches_per_epoch / settings.gradient_accumulation_steps)
         self.scheduler = accelerator.prepare(
             get_cosine_schedule_with_warmup(
                 self.optimizer, settings.warmup_steps, self.steps_per_epoch * settings.num_epochs
@@ -198,8 +84,11 @@ class Trainer:
         """Runs the epochs that are left, or until early stopping."""
         settings = self.config.training
         done = len(self.history.epochs)
-        with Progress(settings.num_epochs * len(self.loader), "training", "batches") as progress:
-            progress.advance(done * len(self.loader))
+        batches = self.feed.batches_per_epoch
+        with Progress(settings.num_epochs * batches, "training", "batches") as progress, ExitStack() as running:
+            for feed in (self.feed, self.val_feed):
+                running.enter_context(feed.from_epoch(done + 1))
+            progress.advance(done * batches)
             for epoch in range(done + 1, settings.num_epochs + 1):
                 if self.history.epochs_without_gain >= settings.early_stopping_patience:
                     self.history.stopped_early = True
@@ -211,30 +100,20 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, progress: Progress) -> dict[str, float]:
         """One pass over the training windows; returns the epoch's means."""
-        self.loader.set_epoch(epoch)  # keeps Accelerate's own count of epochs out of a resumed run
-        self.windows.set_epoch(epoch)
         self.model.train()
         if self.config.model.freeze_encoder:
             self.accelerator.unwrap_model(self.model).encoder.eval()
         sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=self.accelerator.device))
         norms, start = [], time.monotonic()
-        for batch in self.loader:
-            with self.accelerator.accumulate(self.model):
-                parts = losses(self._predict(batch), batch)
-                self.accelerator.backward(parts["loss"])
-                if self.accelerator.sync_gradients:
-                    norms.append(
-                        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.max_grad_norm)
-                    )
-                self.optimizer.step()
-                if self.accelerator.sync_gradients:
-                    self.scheduler.step()
-                self.optimizer.zero_grad()
+        for number, batch in enumerate(self.feed.epoch()):
+            parts = self._learn(batch, number, norms)
             for name, value in parts.items():
                 sums[name] += value.detach()
-            progress.advance(1, note=f"epoch {epoch}, loss {parts['loss'].item():.3f}")
+            note = f"epoch {epoch}, loss {parts['loss'].item():.3f}" if number % NOTE_PERIOD == 0 else ""
+            progress.advance(1, note)
         seconds = time.monotonic() - start
-        means = {name: self._mean(value, len(self.loader)) for name, value in sums.items()}
+        means = {name: self._mean(value, self.feed.batches_per_epoch) for name, value in sums.items()}
+        waited, capacity = self._loading()
         return {
             "epoch": epoch,
             "steps": epoch * self.steps_per_epoch,
@@ -242,8 +121,35 @@ class Trainer:
             "learning_rate": self.scheduler.get_last_lr()[0],
             "grad_norm": self._mean(torch.stack([torch.as_tensor(norm) for norm in norms]).sum(), len(norms)),
             "seconds": round(seconds, 3),
-            "audio_seconds_per_second": round(len(self.windows) * self.window_s / seconds, 2),
+            "waited_seconds": round(waited, 3),
+            "audio_seconds_per_second": round(self.feed.source.windows_per_epoch * self.window_s / seconds, 2),
+            "loader_audio_seconds_per_second": round(capacity, 2),
         }
+
+    def _learn(self, batch: Batch, number: int, norms: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """One batch, the epoch's `number`-th from 0; the optimizer steps after the last batch of each accumulation.
+
+        The epoch's last step takes what is left. Each step adds its gradient's norm to `norms`.
+        """
+        accumulation = self.config.training.gradient_accumulation_steps
+        first = number - number % accumulation
+        size = min(accumulation, self.feed.batches_per_epoch - first)
+        steps = number == first + size - 1
+        with nullcontext() if steps else self.accelerator.no_sync(self.model):
+            parts = losses(self._predict(batch), batch)
+            self.accelerator.backward(parts["loss"] / size)
+        if steps:
+            norms.append(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.max_grad_norm))
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+        return parts
+
+    def _loading(self) -> tuple[float, float]:
+        """Seconds that a process waited for data, and seconds of audio that all loaders could make per second."""
+        feed, processes = self.feed, self.accelerator.num_processes
+        capacity = feed.made_windows * self.window_s / feed.made_s * max(1, feed.workers)
+        return self._mean(torch.tensor(feed.waited_s), 1), self._mean(torch.tensor(capacity), 1) * processes
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -251,7 +157,7 @@ class Trainer:
         self.model.eval()
         sums: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros((), device=self.accelerator.device))
         windows = 0
-        for batch in self.val_loader:
+        for batch in self.val_feed.epoch():
             size = len(batch["waveform"])
             windows += size
             for name, value in losses(self._predict(batch), batch).items():
@@ -278,11 +184,9 @@ class Trainer:
             )
         self.history.epochs.append(measured)
         log.info(
-            "epoch %d: train loss %.4f, val loss %.4f, learning rate %.2e, %.1f audio seconds per second",
-            *(
-                measured[name]
-                for name in ("epoch", "train_loss", "val_loss", "learning_rate", "audio_seconds_per_second")
-            ),
+            "epoch %d: train loss %.4f, val loss %.4f, learning rate %.2e, %.1f audio seconds per second, "
+            "%.1f of %.1f s spent waiting for data, which the loader could give at %.1f audio seconds per second",
+            *(measured[name] for name in LOGGED),
         )
         self.accelerator.log(
             {name: value for name, value in measured.items() if name != "epoch"}, step=measured["epoch"]
@@ -295,17 +199,18 @@ class Trainer:
             self.history.save(self.config.output.run_dir)
 
 
-def _windows(
-    manifest: Manifest, model: TranscriptionConfig, seed: int | None = None, augmentation: Any = None
-) -> Windows:
-    """Windows of a split in the shape that a model takes."""
+def _sources(
+    config: Config, manifests: dict[str, Manifest], model: TranscriptionConfig, processes: int
+) -> tuple[Source, Source]:
+    """What to train on, from disk or made on the way, and what to validate on, in the shape that a model takes."""
+    settings = config.training
     shape = WindowShape(model.window_samples, model.frames, model.frame_s, model.first_frame_s)
-    return Windows(manifest, shape, model.feature_settings.sample_rate, seed, augmentation)
-
-
-def _collate(items: list[dict[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """Stacks windows into tensors of shape (batch, ...)."""
-    return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+    rate = model.feature_settings.sample_rate
+    validation = Batches(Windows(manifests["val"], shape, rate), settings.batch_size)
+    if config.dataset.stream:
+        return Stream(config, shape, rate, processes), validation
+    windows = Windows(manifests["train"], shape, rate, settings.seed, config.audio.augmentation)
+    return Batches(windows, settings.batch_size), validation
 
 
 def _named(split: str, means: dict[str, float]) -> dict[str, float]:

@@ -66,8 +66,8 @@ def find_pairs(folder: Path, layout: str) -> tuple[str, Found]:
     found = LAYOUTS[layout](files)
     if not found.pairs and not found.faults:
         raise InputError(
-            f"{folder}: holds no {layout} recordings; name the folder that holds the audio and MIDI files, or another "
-            "--format.",
+            f"{folder}: holds no recordings in the layout {layout!r}; name the folder of the audio and MIDI files, or "
+            "another --format.",
             usage=True,
         )
     return layout, found
