@@ -66,8 +66,8 @@ class Feed:
                 raise
             how = str(error).splitlines()[0].rstrip(". ")
             raise InputError(
-                f"a loader process died ({how}), most likely for lack of memory (in a container perhaps the shared one, "
-                "--shm-size); lower training.num_workers; with 0 the training process loads by itself."
+                f"a loader process died ({how}), most likely for lack of memory (in a container perhaps the shared "
+                "one, --shm-size); lower training.num_workers; with 0 the training process loads by itself."
             ) from None
         finally:
             self._items = iter(())
