@@ -151,7 +151,7 @@ def test_set_takes_yaml_values(s2s: Callable[..., Outcome]) -> None:
 
 def test_own_files_go_by_bare_name(s2s: Callable[..., Outcome]) -> None:
     config = yaml.safe_load(s2s("config", "--config", "production").out)
-    assert config["dataset"]["samples"] == 5000
+    assert config["dataset"]["samples"] == 20000
     assert config["output"]["name"] == "production"
 
 
@@ -314,11 +314,11 @@ def test_reserved_names_are_not_taken_for_files(s2s: Callable[..., Outcome], tmp
     (tmp_path / "embedded").write_text("no soundfont")
     (tmp_path / "bwv846").write_text("no MIDI file")
     arguments = ["--samples", "3", "--complexity", "simple", "--midi", "bwv846", "--set", "output.html=false"]
-    outcome = s2s("generate", *arguments, "--num-workers", "1", "--set", "dataset.test_soundfonts=[embedded]")
+    outcome = s2s("generate", *arguments, "--num-workers", "1", "--soundfont", "embedded")
     assert outcome.code == 0, outcome.err
     saved = Config.load(tmp_path / "runs" / "default" / "parameters.yaml")
     assert saved.model.encoder_name == "scratch"
-    assert saved.dataset.soundfonts == saved.dataset.test_soundfonts == ["embedded"]
+    assert saved.dataset.soundfonts == ["embedded"]
     assert saved.evaluation.midi == ["bwv846"]
     state = (tmp_path / "runs" / "default" / "state.json").read_text()
     assert "content of" not in state

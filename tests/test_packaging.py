@@ -55,7 +55,9 @@ def test_every_imported_package_is_required() -> None:
     import ast
 
     known_as = {"yaml": "pyyaml", "fluidsynth": "pyfluidsynth", "pygame": "pygame-ce", "ipython": "ipykernel"}
+    known_as |= {"upath": "universal-pathlib"}
     brought_along = {
+        "fsspec": "universal-pathlib",
         "nbclient": "papermill",
         "nbformat": "nbconvert",
         "jupyter_client": "ipykernel",
@@ -66,7 +68,7 @@ def test_every_imported_package_is_required() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in (name.partition(".")[0].lower() for name in names):
-                if name in sys.stdlib_module_names or name in ("s2s_lib", "wandb"):
+                if name in sys.stdlib_module_names or name in ("s2s_lib", "wandb", "distributed"):
                     continue
                 name = brought_along.get(name, known_as.get(name, name)).replace("_", "-")
                 assert name in required, f"{path.name} imports {name}"
@@ -97,7 +99,7 @@ def test_wheel_carries_notebooks_and_parameters(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert yaml.safe_load(inside.stdout)["dataset"]["samples"] == 5000, inside.stderr
+    assert yaml.safe_load(inside.stdout)["dataset"]["samples"] == 20000, inside.stderr
 
 
 def test_top_level_holds_nothing_else() -> None:

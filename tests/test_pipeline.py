@@ -218,7 +218,7 @@ def test_evaluating_the_dataset_of_another_config_is_refused(chain: RunResult) -
         (lambda content: {k: v for k, v in content.items() if k != "dataset"}, "has no proper dataset"),
         (lambda content: {**content, "samples": [3]}, "lacks or has too much: all its entries"),
         (lambda content: {**content, "samples": [{**content["samples"][0], "hue": 1}]}, "lacks or has too much: hue"),
-        (lambda content: {**content, "samples": [{"id": "x"}]}, "lacks or has too much: audio, .*tuning_cents"),
+        (lambda content: {**content, "samples": [{"id": "x"}]}, "lacks or has too much: audio, .*tempo_bpm"),
         (lambda content: {**content, "samples": [{**content["samples"][0], "seed": 3}]}, "seed of another type"),
         (lambda content: {**content, "samples": [{**content["samples"][0], "midi": 3}]}, "seed of another type"),
     ],
@@ -272,7 +272,7 @@ def test_damaged_dataset_fails_in_its_cell(chain: RunResult, s2s: Callable[..., 
 def test_summary_shows_per_cent() -> None:
     ref = Performance((Note(0.0, 1.0, 60, 80), Note(1.0, 2.0, 62, 80)))
     est = Performance((Note(0.0, 1.0, 60, 80),))
-    table = scores_summary({"summary": {"midi": summarize([score(ref, est, EvaluationConfig())])}})
+    table = scores_summary({"summary": {"midi": summarize([score(ref, est, EvaluationConfig())])}, "pianos": {}})
     assert table.splitlines()[0] == "midi: 1 file, 2 notes"
     assert re.search(r"^onset +100\.0 % +50\.0 % +66\.7 %$", table, flags=re.MULTILINE)
 

@@ -11,12 +11,11 @@ from platformdirs import user_cache_path
 from s2s_lib.compose import compose
 from s2s_lib.config import Config, DatasetConfig
 from s2s_lib.data.library import Library, MidiFile
-from s2s_lib.errors import InputError
 from s2s_lib.notes import Performance, Piece
 from s2s_lib.pianos import Piano, draw_piano
 from s2s_lib.progress import Progress
 from s2s_lib.render import TAIL_S, fluidsynth_version, render
-from s2s_lib.soundfonts import Soundfont, find_soundfonts, read_soundfont
+from s2s_lib.soundfonts import Soundfont, read_soundfont, split_soundfonts
 from s2s_lib.strings import modelled_piano
 from s2s_lib.variation import vary
 
@@ -92,8 +91,7 @@ class Studio:
         self._fonts: tuple[Soundfont, ...] = ()
         self._test_fonts: tuple[Soundfont, ...] = ()
         if dataset.synthesize_audio:
-            held_out = find_soundfonts(dataset.test_soundfonts, "dataset.test_soundfonts")
-            self._fonts = _without(find_soundfonts(dataset.soundfonts, "dataset.soundfonts"), held_out)
+            self._fonts, held_out = split_soundfonts(dataset.soundfonts, dataset.test_soundfonts)
             self._test_fonts = held_out or self._fonts
         self._modelled = self._model_pianos()
         self.library = None
@@ -127,16 +125,3 @@ class Studio:
                 pianos.append(read_soundfont(modelled_piano(self.dataset.seed + number, folder)))
                 progress.advance()
         return tuple(pianos)
-
-
-def _without(fonts: tuple[Soundfont, ...], held_out: tuple[Soundfont, ...]) -> tuple[Soundfont, ...]:
-    """The soundfonts that training may hear. Raises InputError if none is left."""
-    unheard = {font.sha256 for font in held_out}
-    heard = tuple(font for font in fonts if font.sha256 not in unheard)
-    if not heard:
-        raise InputError(
-            f"dataset.test_soundfonts holds out all of dataset.soundfonts ({', '.join(f.name for f in fonts)}); name "
-            "another piano to train on.",
-            usage=True,
-        )
-    return heard

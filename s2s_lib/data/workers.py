@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from s2s_lib.config import DatasetConfig
@@ -46,8 +46,8 @@ def in_order(
             submit = partial(client.submit, pure=False)
             yield from _keep_busy(submit, partial(_from_cluster, client), function, jobs, total, workers)
     elif workers > 1:
-        pool = get_reusable_executor(workers, env=dict.fromkeys(THREADS, "1"))
-        yield from _keep_busy(pool.submit, _from_process, function, jobs, total, workers)
+        with ProcessPoolExecutor(workers, env=dict.fromkeys(THREADS, "1")) as pool:
+            yield from _keep_busy(pool.submit, _from_process, function, jobs, total, workers)
     else:
         yield from map(function, jobs)
 

@@ -15,7 +15,7 @@ from s2s_lib.files import OWN_PROCESS
 from s2s_lib.pipeline.inputs import check_checkpoint, check_model, check_pieces
 from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
 from s2s_lib.render import fluidsynth_version
-from s2s_lib.soundfonts import find_soundfonts
+from s2s_lib.soundfonts import find_soundfonts, split_soundfonts
 
 DEVICE_TRIAL = """
 import sys
@@ -143,9 +143,11 @@ def _check_sound(config: Config, stages: Sequence[str]) -> None:
     dataset, evaluation = config.dataset, config.evaluation
     rendering = dataset.synthesize_audio and ("generate" in stages or ("train" in stages and dataset.stream))
     rendering_midi = "evaluate" in stages and evaluation.midi and not evaluation.audio
+    if rendering:
+        split_soundfonts(dataset.soundfonts, dataset.test_soundfonts)
+    elif rendering_midi:
+        find_soundfonts(dataset.test_soundfonts or dataset.soundfonts)
     if rendering or rendering_midi:
-        for key in ("soundfonts", "test_soundfonts"):
-            find_soundfonts(getattr(dataset, key), f"dataset.{key}")
         fluidsynth_version()
 
 

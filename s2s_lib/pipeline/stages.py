@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from s2s_lib.config import Config, OutputConfig
+from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, OutputConfig
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.pipeline.paths import BUILT_IN_MIDI
@@ -43,7 +43,8 @@ REPORT_ONLY = {"dataset.reference_midi"}  # shown by the generate stage, of no m
 def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
     """The parameters a stage's result depends on, as {'section.key': value}, and the files they name."""
     dataset, effects = config.dataset, config.audio.augmentation
-    files = [str(file) for name in (*dataset.soundfonts, *dataset.test_soundfonts) for file in soundfont_files(name)]
+    fonts = [name for name in (*dataset.soundfonts, *dataset.test_soundfonts) if name != EMBEDDED_SOUNDFONT]
+    files = [str(file) for name in fonts for file in soundfont_files(name)]
     files += [dataset.midi_dir] if dataset.midi_dir else []
     keys = {name: value for name, value in _flat(config.model_dump(mode="json")) if name not in WITHOUT_EFFECT}
     if stage == "generate":

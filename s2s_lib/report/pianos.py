@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from s2s_lib.config import Config
 from s2s_lib.report.style import Table
-from s2s_lib.soundfonts import Soundfont, find_soundfonts
+from s2s_lib.soundfonts import Soundfont, split_soundfonts
 
 
 def pianos_in_use(config: Config) -> Table:
     """Every soundfont of the config: its piano presets, licence, size and hash, and which splits hear it."""
     dataset = config.dataset
-    held_out = find_soundfonts(dataset.test_soundfonts, "dataset.test_soundfonts")
-    unheard = {font.sha256 for font in held_out}
-    heard = [font for font in find_soundfonts(dataset.soundfonts) if font.sha256 not in unheard]
+    heard, held_out = split_soundfonts(dataset.soundfonts, dataset.test_soundfonts)
     rows = [_row(font, "train, val" if held_out else "train, val, test") for font in heard]
     rows += [_row(font, "test alone: held out") for font in held_out]
     columns = ("soundfont", "heard in", "piano presets", "licence", "MB", "SHA-256")

@@ -1,9 +1,17 @@
 """Soundfonts: where they lie, what pianos they hold, and under which licence."""
 
-from s2s_lib.soundfonts.find import Unusable, find_soundfonts, soundfont_files, soundfont_table, survey, system_folders
+from s2s_lib.soundfonts.find import (
+    Unusable,
+    find_soundfonts,
+    soundfont_files,
+    soundfont_table,
+    split_soundfonts,
+    survey,
+    system_folders,
+)
 from s2s_lib.soundfonts.read import Preset, Soundfont, file_sha256, read_soundfont
 
 __all__ = [
     "Preset", "Soundfont", "Unusable", "file_sha256", "find_soundfonts", "read_soundfont", "soundfont_files",
-    "soundfont_table", "survey", "system_folders",
+    "soundfont_table", "split_soundfonts", "survey", "system_folders",
 ]  # fmt: skip

@@ -47,6 +47,26 @@ def find_soundfonts(names: Sequence[str], key: str = "dataset.soundfonts") -> tu
     return tuple(_distinct(found))
 
 
+def split_soundfonts(
+    names: Sequence[str], test_names: Sequence[str]
+) -> tuple[tuple[Soundfont, ...], tuple[Soundfont, ...]]:
+    """The soundfonts that training hears and those held out for the test split, by content.
+
+    Raises InputError (usage) as `find_soundfonts` does, and if nothing is left to train on.
+    """
+    held_out = find_soundfonts(test_names, "dataset.test_soundfonts")
+    unheard = {font.sha256 for font in held_out}
+    found = find_soundfonts(names)
+    heard = tuple(font for font in found if font.sha256 not in unheard)
+    if not heard:
+        raise InputError(
+            f"dataset.test_soundfonts holds out all of dataset.soundfonts ({', '.join(font.name for font in found)}); "
+            "name another piano to train on.",
+            usage=True,
+        )
+    return heard, held_out
+
+
 def survey(names: Sequence[str]) -> list[Soundfont | Unusable]:
     """All that `names` stand for, usable or not, each content once. Raises InputError (usage) for a name of nothing."""
     files = {name: soundfont_files(name) for name in names}

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import soundfile
 import soxr
-from joblib.externals.loky import get_reusable_executor
 
 from s2s_lib.config import Config
 from s2s_lib.data import Sample, generate
@@ -43,11 +42,9 @@ LOOPED = 40  # pieces that the loops over single pieces play
 SHORT = {"min_duration": 1.0, "max_duration": 2.0, "min_notes": 2, "max_notes": 20}  # pieces to measure memory with
 MEMORY = """
 import json, resource, sys
-from joblib.externals.loky import get_reusable_executor
 from s2s_lib.config import Config
 from s2s_lib.data import generate
 generate(Config.resolve(json.loads(sys.argv[1])))
-get_reusable_executor().shutdown(wait=True)
 print([resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)])
 """
 
@@ -90,7 +87,6 @@ def one_round(folder: Path, number: int, samples: int, workers: int) -> Iterator
     took = time.perf_counter() - start
     seconds = sum(manifest.seconds for manifest in manifests.values())
     yield "(a) generate(), files written, start of the workers included", seconds / took
-    get_reusable_executor().shutdown(wait=True)  # the next round starts its own
     took = timed(partial(command, folder, f"command{number}", samples, workers))
     yield "(b) the whole command 's2s generate', with its notebook and web page", seconds / took
     looped = [sample for manifest in manifests.values() for sample in manifest.samples][:LOOPED]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import soundfile
 
 from s2s_lib.config import Config
@@ -17,6 +16,7 @@ from s2s_lib.data.imports.check import Checked, check_pair
 from s2s_lib.data.imports.layouts import Found, Pair, find_pairs
 from s2s_lib.data.manifest import SPLITS, Manifest, load_manifests, manifest_path, write_manifests
 from s2s_lib.data.pieces import assign, group
+from s2s_lib.data.workers import in_order
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_path, atomic_write
 from s2s_lib.progress import Progress
@@ -60,11 +60,9 @@ def import_recordings(folder: Path, layout: str, config: Config, *, skip_bad: bo
 def _check(found: Found, config: Config) -> dict[Pair, Checked]:
     """The pairs that fit; the others are added to the faults."""
     checked: dict[Pair, Checked] = {}
-    workers = max(1, min(config.dataset.num_workers or joblib.cpu_count(), len(found.pairs)))
+    here = config.dataset.model_copy(update={"backend": "local", "scheduler": None})
     with Progress(len(found.pairs), label="checking recordings", unit="pairs") as progress:
-        results = joblib.Parallel(n_jobs=workers, return_as="generator")(
-            joblib.delayed(check_pair)(pair) for pair in found.pairs
-        )
+        results = in_order(check_pair, found.pairs, len(found.pairs), here)
         for pair, result in zip(found.pairs, results, strict=True):
             if isinstance(result, str):
                 found.faults.append((pair.audio, result))
