@@ -124,11 +124,16 @@ class Evaluation:
         return groups
 
     def by_piano(self) -> dict[str, list[SampleResult]]:
-        """Results of each soundfont, under its file name; recordings are left out."""
+        """Results of each soundfont, under its file name; recordings are left out.
+
+        Different soundfonts of the same name are told apart by the beginning of their hash.
+        """
+        rendered = [sample for sample in self.samples if sample.source.piano]
+        names = Counter(name for name, _ in {(s.source.piano, s.source.piano_sha256) for s in rendered})
         groups: dict[str, list[SampleResult]] = {}
-        for sample in self.samples:
-            if sample.source.piano:
-                groups.setdefault(sample.source.piano, []).append(sample)
+        for sample in rendered:
+            name, sha256 = sample.source.piano, sample.source.piano_sha256
+            groups.setdefault(name if names[name] == 1 else f"{name} ({sha256[:8]})", []).append(sample)
         return groups
 
     def held_out(self, samples: list[SampleResult]) -> bool | None:
@@ -175,7 +180,7 @@ def evaluate(config: Config) -> Evaluation:
         for source in sources:
             results.append(_judge(source, transcriber, config))
             progress.advance(1, note=f"{source.id}: onset F1 {results[-1].scores.onset.f1:.2f}")
-    heard = frozenset(transcriber.soundfonts.values())
+    heard = frozenset(transcriber.soundfonts)
     evaluation = Evaluation(config, model_path, str(transcriber.device), tuple(results), heard)
     write_json(config.output.results / "evaluation_report.json", evaluation.report())
     atomic_write(config.output.results / "evaluation_report.csv", _csv(evaluation))

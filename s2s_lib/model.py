@@ -49,7 +49,7 @@ class TranscriptionConfig(PreTrainedConfig):
         self.num_decoder_heads = num_decoder_heads
         self.dropout = dropout
         self.frames_per_step = frames_per_step
-        self.soundfonts = soundfonts or {}  # the pianos that training heard: file name to SHA-256
+        self.soundfonts = soundfonts or {}  # the pianos that training heard: SHA-256 to file name
         super().__init__(**kwargs)
 
     @property

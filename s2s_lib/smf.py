@@ -40,13 +40,13 @@ KEYS = {  # by mode (major, minor) and number of sharps, flats being negative
 class Music:
     """The piano music of a MIDI file.
 
-    `onset_s`, `offset_s` (key release; float64), `pitch` and `velocity` (int16) have shape (notes,) and are sorted
-    by onset, then pitch; notes of one key may overlap. `pedal_s` and `pedal_value` (0-127) are the sustain pedal's
-    movements in order of time. `tempos` holds (time in seconds, quarter notes per minute), `keys` (time, name such
-    as "F#m") and `metres` (time, (numerator, denominator)), each in order of time and empty where the file states
-    none. `on_grid` is the share of the onsets that lie on a 24th of a quarter note; it tells a written piece from a
-    recorded one, whose tempo and metre are the recorder's and say nothing. `left_out` counts the notes that are not
-    in the arrays, by reason.
+    `onset_s`, `offset_s` (key release; float64), `pitch` and `velocity` (int16) have shape (notes,) and are sorted by
+    onset, then pitch; notes of one key may overlap. `pedal_s` and `pedal_value` (0-127) are the sustain pedal's
+    movements in order of time, those of one tick as the file has them. `tempos` holds (time in seconds, quarter notes
+    per minute), `keys` (time, name such as "F#m") and `metres` (time, (numerator, denominator)), each in order of
+    time and empty where the file states none. `on_grid` is the share of the onsets that lie on a 24th of a quarter
+    note; it tells a written piece from a recorded one, whose tempo and metre are the recorder's and say nothing.
+    `left_out` counts the notes that are not in the arrays, by reason.
     """
 
     onset_s: np.ndarray
@@ -246,7 +246,10 @@ def _piano(events: _Events, division: int, name: str) -> Music:
     order = np.lexsort((pitch[chosen], onset_s))
     tick, pedalled, value = np.array(events.pedal, np.int64).reshape(-1, 3).T
     its = np.isin(pedalled, channel[chosen])
-    movements = np.unique(np.stack((tick[its], value[its]), axis=1), axis=0)  # both hands' tracks may hold the same
+    movements = np.stack((tick[its], value[its]), axis=1)
+    movements = movements[np.argsort(movements[:, 0], kind="stable")]  # of one tick the last movement counts
+    repeats = (movements[1:] == movements[:-1]).all(axis=1)  # both hands' tracks may hold the same
+    movements = np.concatenate((movements[:1], movements[1:][~repeats]))
     return Music(
         onset_s[order],
         clock(end[chosen])[order],

@@ -31,7 +31,7 @@ class Transcriber:
 
     @property
     def soundfonts(self) -> dict[str, str]:
-        """The soundfonts that training heard, file name to SHA-256; empty where the model does not say."""
+        """The soundfonts that training heard, SHA-256 to file name; empty where the model does not say."""
         return self.model.config.soundfonts
 
     def transcribe(self, audio: np.ndarray, sample_rate: int, evaluation: EvaluationConfig) -> Performance:

@@ -33,7 +33,7 @@ def vary(rng: np.random.Generator, piece: Piece, settings: VariationConfig, limi
 
     `limits` are the shortest and longest end (last key release, seconds) that a changed tempo may lead to; a piece
     outside them keeps its tempo. The result is as true as the piece was: notes stay on the 88 keys, in order and
-    apart where they repeat a key; `notated`, `beats_s`, `tempo_bpm` and `key` follow the notes.
+    apart where they repeat a key; `notated`, `beats_s`, `tempo_bpm` and `key` follow the notes, `tags` the pedal.
     """
     if not settings.enabled:
         return piece
@@ -103,8 +103,8 @@ def bend_velocities(rng: np.random.Generator, piece: Piece, settings: VariationC
 
 
 def remove_pedal(_rng: np.random.Generator, piece: Piece, _settings: VariationConfig, _limits: Limits) -> Piece:
-    """All pedal left out: notes end where their keys are released."""
-    return replace(piece, performance=replace(piece.performance, pedal=()))
+    """All pedal left out: notes end where their keys are released. The tag becomes "pedal none"."""
+    return _with_pedal(piece, (), "none") if piece.performance.pedal else piece
 
 
 def half_pedal(rng: np.random.Generator, piece: Piece, settings: VariationConfig, _limits: Limits) -> Piece:
@@ -127,6 +127,7 @@ def add_pedal(rng: np.random.Generator, piece: Piece, settings: VariationConfig,
     """Syncopated pedal where there was none: up just after a chord is struck, down again a moment later.
 
     The pedal changes at the first onset after a time drawn from `pedal_added_seconds`, and lifts with the last key.
+    The tag becomes "pedal added".
     """
     notes, end_s = piece.performance.notes, piece.performance.end_s
     if piece.performance.pedal or not notes:
@@ -145,9 +146,9 @@ def add_pedal(rng: np.random.Generator, piece: Piece, settings: VariationConfig,
         if following == len(onsets):
             break
         change = onsets[following]
-    if pedal:
-        pedal.append(PedalEvent(end_s, UP))
-    return replace(piece, performance=replace(piece.performance, pedal=tuple(pedal)))
+    if not pedal:
+        return piece
+    return _with_pedal(piece, (*pedal, PedalEvent(end_s, UP)), "added")
 
 
 def jitter_chords(rng: np.random.Generator, piece: Piece, settings: VariationConfig, _limits: Limits) -> Piece:
@@ -183,6 +184,12 @@ def chords(notes: tuple[Note, ...]) -> list[list[Note]]:
         else:
             groups.append([note])
     return groups
+
+
+def _with_pedal(piece: Piece, pedal: tuple[PedalEvent, ...], kind: str) -> Piece:
+    """The piece with other pedal, and the tag that says so in place of its own."""
+    tags = {tag for tag in piece.tags if not tag.startswith("pedal ")} | {f"pedal {kind}"}
+    return replace(piece, performance=replace(piece.performance, pedal=pedal), tags=tuple(sorted(tags)))
 
 
 def _with_notes(piece: Piece, notes: list[Note], pedal: tuple[PedalEvent, ...] | None = None) -> Piece:

@@ -82,6 +82,24 @@ def test_the_score_is_kept_with_each_sample(config: Config) -> None:
     assert {row["hand"] for row in rows} <= {"R", "L"}
 
 
+def test_score_rows_are_in_the_order_of_the_midi(tmp_path: Path) -> None:
+    """Rounding to ticks reorders chords; rows follow, and each keeps the notation of its note."""
+    reordered = 0
+    for complexity in ("medium", "complex"):
+        plain = {"complexity": complexity, "samples": 24, "synthesize_audio": False, "variation": {"enabled": False}}
+        config = small_config(tmp_path / complexity, dataset=plain)
+        for split, manifest in generate(config).items():
+            for sample in manifest.samples:
+                rows = json.loads(sample.score.read_text())["notes"]
+                assert [tuple(row[:2]) for row in rows] == [(n.onset_s, n.pitch) for n in sample.performance().notes]
+                piece = Studio(config).recipe(split, sample.seed).take().piece
+                pairs = list(zip(piece.performance.notes, piece.notated, strict=True))
+                composed = [[n.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats] for n, s in pairs]
+                assert sorted(row[1:] for row in rows) == sorted(composed)
+                reordered += [row[1] for row in rows] != [n.pitch for n, _ in pairs]
+    assert reordered >= 3
+
+
 def test_an_interrupted_generation_goes_on(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = small_config(tmp_path)
     played = []
@@ -287,3 +305,12 @@ def test_text_is_no_audio(tmp_path: Path) -> None:
         read_audio(tmp_path / "a.wav", 16000)
     with pytest.raises(InputError, match="no such audio file"):
         read_audio(tmp_path / "b.wav", 16000)
+
+
+def test_the_users_own_files_in_the_folder_stay(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    mine = config.output.data / "midi" / "my piece.mid"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    generate(config)
+    assert mine.read_bytes() == b"mine"

@@ -187,7 +187,7 @@ def test_scores_per_piano_say_which_were_held_out(tmp_path, transcriber):
     names = [midi_file(tmp_path / name) for name in ("one.mid", "two.mid")]
     settings = config(tmp_path, midi=names)
     settings.dataset.test_soundfonts = [str(heard), str(held_out)]
-    transcriber.soundfonts = {"heard.sf2": file_sha256(heard)}
+    transcriber.soundfonts = {file_sha256(heard): "heard.sf2"}
     transcriber.answers = [PIECE, Performance(()), PIECE, PIECE]  # each piece on one piano, then on the other
     report = evaluate(settings).report()
     assert {name: (p["held_out"], p["files"], p["mean"]["onset.f1"]) for name, p in report["pianos"].items()} == {

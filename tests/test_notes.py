@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -20,6 +21,7 @@ from s2s_lib.notes import (
     Performance,
     Timeline,
     extend_by_pedal,
+    pedal_spans,
     read_midi,
     resolve_overlaps,
     write_midi,
@@ -35,6 +37,38 @@ def test_midi_keeps_times_to_a_millisecond(tmp_path: Path) -> None:
     assert np.allclose([n.onset_s for n in again.notes], [n.onset_s for n in TUNE.notes], atol=1e-3)
     assert np.allclose([n.offset_s for n in again.notes], [n.offset_s for n in TUNE.notes], atol=1e-3)
     assert [p.value for p in again.pedal] == [127, 0]
+
+
+def _movements(*moves: tuple[int, int]) -> list[tuple[int, mido.Message]]:
+    return [(tick, mido.Message("control_change", control=64, value=value)) for tick, value in moves]
+
+
+def test_pedal_movements_of_one_tick_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    moves = _movements((100, 80), (100, 0), (480, 0), (480, 90), (480, 90), (960, 90), (960, 20))
+    performance = read_midi(write(tmp_path / "pedal.mid", [*played(60, 0, 1920), *moves]))
+    assert [event.value for event in performance.pedal] == [80, 0, 0, 90, 90, 20]
+    assert pedal_spans(performance.pedal, 9.0)[-1] == (0.5, 1.0)
+    write_midi(tmp_path / "again.mid", performance)
+    again = read_midi(tmp_path / "again.mid").pedal
+    assert [event.value for event in again] == [80, 0, 0, 90, 90, 20]
+    assert np.allclose([e.time_s for e in again], [e.time_s for e in performance.pedal], atol=1e-3)
+    write_piece(tmp_path / "piece.mid", replace(bwv846(), performance=replace(bwv846().performance, pedal=again)))
+    assert [event.value for event in read_midi(tmp_path / "piece.mid").pedal] == [80, 0, 0, 90, 90, 20]
+
+
+@pytest.mark.parametrize("slower", [1, 7, 25, 70])
+def test_beats_of_any_length_keep_times_true(tmp_path: Path, slower: float) -> None:
+    """MIDI has no beat longer than 16.7 s; the longest here lasts 43 s."""
+    piece = bwv846()
+    notes = tuple(replace(n, onset_s=n.onset_s * slower, offset_s=n.offset_s * slower) for n in piece.performance.notes)
+    beats_s = tuple(beat_s * slower for beat_s in piece.beats_s)
+    write_piece(tmp_path / "slow.mid", replace(piece, performance=Performance(notes), beats_s=beats_s))
+    found = sorted(read_midi(tmp_path / "slow.mid").notes, key=lambda n: (n.pitch, n.onset_s))
+    wanted = sorted(notes, key=lambda n: (n.pitch, n.onset_s))
+    assert [n.pitch for n in found] == [n.pitch for n in wanted]
+    longest_s = min(max(np.diff((0.0, *beats_s[1:]))), 2**24 / 1e6)
+    errors = [(a.onset_s - b.onset_s, a.offset_s - b.offset_s) for a, b in zip(found, wanted, strict=True)]
+    assert np.abs(errors).max() <= longest_s / 3840 + 2e-6 * len(beats_s) * max(1, slower / 16)
 
 
 def test_a_piece_carries_key_metre_hands_and_beats(tmp_path: Path) -> None:

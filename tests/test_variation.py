@@ -201,6 +201,18 @@ def test_pedal_is_added_where_there_is_none_and_changes_after_onsets() -> None:
     assert again.performance == pedalled
 
 
+def test_tags_tell_what_became_of_the_pedal() -> None:
+    piece = next(piece for piece in map(composed, range(20)) if piece.performance.pedal)
+    others = {tag for tag in piece.tags if not tag.startswith("pedal ")}
+    removed = vary(np.random.default_rng(0), piece, only("pedal_removed"), LIMITS)
+    assert removed.performance.pedal == ()
+    assert set(removed.tags) == others | {"pedal none"}
+    added = vary(np.random.default_rng(0), removed, only("pedal_added"), LIMITS)
+    assert added.performance.pedal
+    assert set(added.tags) == others | {"pedal added"}
+    assert vary(np.random.default_rng(0), piece, only("pedal_added", "pedal_half"), LIMITS).tags == piece.tags
+
+
 def test_jitter_loosens_chords_alone_and_notation_follows() -> None:
     for seed in range(12):
         piece = composed(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, fields
@@ -16,11 +17,12 @@ from s2s_lib.data.recipe import TRAIN, Recipe, Studio
 from s2s_lib.data.workers import check_workers, in_order
 from s2s_lib.errors import InputError
 from s2s_lib.files import OWN_PROCESS, atomic_write
-from s2s_lib.notes import Piece, read_midi, write_piece
+from s2s_lib.notes import NotatedNote, Performance, Piece, read_midi, write_piece
 from s2s_lib.progress import Progress
 from s2s_lib.render import fluidsynth_version
 
 KINDS = ("audio", "midi", "score")
+NAME = re.compile(r"(train|val|test)_\d{5,}_[0-9a-f]{8}$")
 # where samples are made, and what they are compared with, says nothing about them
 SAYS_NOTHING = {"num_workers", "backend", "scheduler", "reference_midi"}
 RECORD = {field.name for field in fields(Sample)} - {"split", "sample_rate"}
@@ -83,29 +85,31 @@ def make_sample(job: Job) -> dict[str, Any]:
     piece, piano = take.piece, take.piano
     midi = job.folder / "midi" / f"{job.id}.mid"
     write_piece(midi, piece)
+    written = read_midi(midi)  # what is played is what the file says, to the tick
     record = {
         "id": job.id,
         "audio": f"audio/{job.id}.flac" if piano else None,
         "midi": f"midi/{midi.name}",
         "score": f"score/{score.name}",
         "duration_s": take.duration_s,
-        "music_end_s": piece.performance.end_s,
+        "music_end_s": written.end_s,
         "source": piece.source,
         "tempo_bpm": piece.tempo_bpm,
         "key": piece.key,
         "time_signature": piece.time_signature and "/".join(map(str, piece.time_signature)),
         "complexity": piece.complexity,
-        "notes": len(piece.performance.notes),
+        "notes": len(written.notes),
         "seed": list(job.recipe.seed),
         "soundfont": piano.soundfont.name if piano else "",
         "soundfont_sha256": piano.soundfont.sha256 if piano else "",
         "piano": piano.as_dict() if piano else None,
     }
     if piano:
-        # what is played is what the file says, to the tick
-        waveform = take.waveform(read_midi(midi), job.sample_rate)
+        waveform = take.waveform(written, job.sample_rate)
         write_flac(job.folder / record["audio"], waveform, job.sample_rate)
-    atomic_write(score, json.dumps({"sample": record, **_score(piece)}, ensure_ascii=False, allow_nan=False) + "\n")
+    atomic_write(
+        score, json.dumps({"sample": record, **_score(piece, written)}, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     return record
 
 
@@ -132,12 +136,18 @@ def _jobs(studio: Studio, sizes: dict[str, int], folder: Path, config: Config) -
             yield Job(f"{split}_{index:05d}_{recipe.digest(rate)}", folder, rate, recipe)
 
 
-def _score(piece: Piece) -> dict[str, Any]:
-    """What the composer knows of a piece beside its performance; `notes` has a row per note in the MIDI's order."""
-    rows = [
-        [n.onset_s, n.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats]
-        for n, s in zip(piece.performance.notes, piece.notated, strict=bool(piece.notated))
-    ]
+def _score(piece: Piece, written: Performance) -> dict[str, Any]:
+    """What the composer knows of a piece beside its performance; `notes` has a row per note as the MIDI is read.
+
+    Ticks round the onsets and with them their order, so a note written is known by its pitch and its nearest onset.
+    """
+    known: dict[int, list[tuple[float, NotatedNote]]] = {}
+    for note, notated in zip(piece.performance.notes, piece.notated, strict=bool(piece.notated)):
+        known.setdefault(note.pitch, []).append((note.onset_s, notated))
+    rows = []
+    for note in written.notes if known else ():
+        _, s = min(known[note.pitch], key=lambda one, at=note.onset_s: abs(one[0] - at))
+        rows.append([note.onset_s, note.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats])
     return {
         "tags": list(piece.tags),
         "beats_s": list(piece.beats_s),
@@ -152,7 +162,7 @@ def _header(config: Config, studio: Studio) -> dict[str, Any]:
         "sample_rate": config.audio.sample_rate,
         "synthesizer": f"FluidSynth {fluidsynth_version()}" if config.dataset.synthesize_audio else "",
         "imported": "",
-        "soundfonts": {font.name: font.sha256 for font in studio.heard},
+        "soundfonts": {font.sha256: font.name for font in studio.heard},
         "dataset": config.dataset.model_dump(mode="json", exclude=SAYS_NOTHING),
     }
 
@@ -185,5 +195,5 @@ def _remove_unnamed(folder: Path, ids: set[str]) -> None:
     """Removes samples of an earlier config; a dataset holds what its manifests name and nothing else."""
     for kind in KINDS:
         for path in (folder / kind).iterdir():
-            if path.stem not in ids:
+            if NAME.match(path.stem) and path.stem not in ids:  # what is not named by us is not ours
                 path.unlink()

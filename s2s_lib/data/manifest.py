@@ -70,7 +70,7 @@ class Manifest:
     sample_rate: int
     synthesizer: str
     imported: str  # the layout it was imported from, such as "maestro"; empty for a generated one
-    soundfonts: dict[str, str]  # the pianos that training hears: file name to SHA-256
+    soundfonts: dict[str, str]  # the pianos that training hears: SHA-256 to file name
     dataset: dict[str, Any]  # the config's section it was generated with
     samples: tuple[Sample, ...]
 
@@ -159,6 +159,12 @@ def check_dataset(manifests: dict[str, Manifest], config: Config) -> None:
     does not matter.
     """
     manifest = manifests["train"]
+    if manifest.imported and config.dataset.stream and config.dataset.midi_dir is not None:
+        raise InputError(
+            f"{manifest.path.parent}: is an imported dataset, and dataset.midi_dir may hold the music it is judged by; "
+            "stream composed music alone beside it.",
+            usage=True,
+        )
     made = {**manifest.dataset, "sample_rate": manifest.sample_rate}
     asked = {**config.model_dump(mode="json")["dataset"], "sample_rate": config.audio.sample_rate}
     changed = [name for name in asked if name in made and _plain(name, made[name]) != _plain(name, asked[name])]

@@ -116,7 +116,7 @@ class Studio:
 
     def _model_pianos(self) -> tuple[Soundfont, ...]:
         """The string model's pianos, made on first use and kept in the user's cache folder, 17 MB each."""
-        count = self.dataset.piano.modelled_pianos if self._fonts and self.dataset.piano.randomize else 0
+        count = self.dataset.piano.modelled_pianos if self._fonts else 0
         if not count:
             return ()
         folder, pianos = user_cache_path("sound2sheet") / "pianos", []

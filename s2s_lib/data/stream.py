@@ -53,6 +53,11 @@ class Stream:
         self._windows = whole if expected >= self.batch_size else max(1, round(expected))
         self.windows_per_epoch = self._groups * self._windows
 
+    @property
+    def soundfonts(self) -> dict[str, str]:
+        """The pianos that are heard: SHA-256 to file name."""
+        return {font.sha256: font.name for font in self._studio.heard}
+
     def __len__(self) -> int:
         return self._groups
 

@@ -9,9 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import OWN_PROCESS
+from s2s_lib.pianos import draw_piano
 from s2s_lib.pipeline.inputs import check_checkpoint, check_model, check_pieces
 from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
 from s2s_lib.render import fluidsynth_version
@@ -144,7 +147,8 @@ def _check_sound(config: Config, stages: Sequence[str]) -> None:
     rendering = dataset.synthesize_audio and ("generate" in stages or ("train" in stages and dataset.stream))
     rendering_midi = "evaluate" in stages and evaluation.midi and not evaluation.audio
     if rendering:
-        split_soundfonts(dataset.soundfonts, dataset.test_soundfonts)
+        for fonts in filter(None, split_soundfonts(dataset.soundfonts, dataset.test_soundfonts)):
+            draw_piano(np.random.default_rng(0), fonts, dataset.piano, altered=False)  # one has a wanted preset
     elif rendering_midi:
         find_soundfonts(dataset.test_soundfonts or dataset.soundfonts)
     if rendering or rendering_midi:
@@ -154,15 +158,23 @@ def _check_sound(config: Config, stages: Sequence[str]) -> None:
 def _check_music(config: Config, stages: Sequence[str]) -> None:
     """The folders of MIDI files are there and hold some; their content is judged when they are read."""
     dataset = config.dataset
-    folders = {"dataset.midi_dir": dataset.midi_dir}
+    folders = {}
+    if "generate" in stages or ("train" in stages and dataset.stream):
+        folders["dataset.midi_dir"] = dataset.midi_dir
     if "generate" in stages:
         folders["dataset.reference_midi"] = dataset.reference_midi
-    if any(folders.values()):
-        from s2s_lib.data import midi_files  # takes a second to import
+    for key, folder in folders.items():
+        if folder is not None:
+            from s2s_lib.data import midi_files  # takes a second to import
 
-        for key, folder in folders.items():
-            if folder is not None:
-                midi_files(folder, key)
+            midi_files(folder, key)
+            own = [path for path in (config.output.run_dir, config.output.data) if path.is_relative_to(folder)]
+            if own:
+                raise InputError(
+                    f"{key} {folder}: holds the run's own folder {own[0]}, whose files are not to be taken for yours; "
+                    "name a folder apart from it.",
+                    usage=True,
+                )
 
 
 def _check_training(config: Config, stages: Sequence[str], state: RunState) -> None:

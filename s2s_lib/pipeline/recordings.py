@@ -22,7 +22,7 @@ def import_dataset(config: Config, folder: Path, layout: str, skip_bad: bool, co
     config = absolute_paths(config, Path.cwd())
     check_folders(config)
     check_data_folder(config)
-    with RunState(config.output).attempt("generate", config):
-        summary = import_recordings(folder, layout, config, skip_bad=skip_bad, copy=copy)
+    summary = import_recordings(folder, layout, config, skip_bad=skip_bad, copy=copy)
+    with RunState(config.output).attempt("generate", {"audio.sample_rate": config.audio.sample_rate}):
         config.save(config.output.run_dir / PARAMETERS)
     return summary

@@ -14,7 +14,7 @@ from s2s_lib.pipeline.checks import check
 from s2s_lib.pipeline.execute import execute_notebook
 from s2s_lib.pipeline.export import export_html
 from s2s_lib.pipeline.paths import absolute_paths, bundled
-from s2s_lib.pipeline.stages import NOTEBOOKS, PRODUCTS, STAGES, RunState
+from s2s_lib.pipeline.stages import NOTEBOOKS, PRODUCTS, STAGES, RunState, stage_inputs
 
 PARAMETERS = "parameters.yaml"
 
@@ -70,7 +70,7 @@ def _execute(stage: str, config: Config, state: RunState) -> None:
     """Runs a stage's notebook; beside the one of an earlier result, which is replaced only when this one is done."""
     source, target = bundled(f"notebooks/{NOTEBOOKS[stage]}.ipynb"), _notebook(stage, config)
     attempt = target.with_stem(f"{target.stem}-new") if state.holds(stage) else target
-    with state.attempt(stage, config):
+    with state.attempt(stage, stage_inputs(config, stage)):
         execute_notebook(source, attempt, config, stage)
         attempt.replace(target)
 

@@ -44,8 +44,7 @@ def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
     """The parameters a stage's result depends on, as {'section.key': value}, and the files they name."""
     dataset, effects = config.dataset, config.audio.augmentation
     fonts = [name for name in (*dataset.soundfonts, *dataset.test_soundfonts) if name != EMBEDDED_SOUNDFONT]
-    files = [str(file) for name in fonts for file in soundfont_files(name)]
-    files += [dataset.midi_dir] if dataset.midi_dir else []
+    files = [dataset.midi_dir] if dataset.midi_dir else []
     keys = {name: value for name, value in _flat(config.model_dump(mode="json")) if name not in WITHOUT_EFFECT}
     if stage == "generate":
         chosen = {name for name in keys if name.startswith("dataset.")} | {"audio.sample_rate"}
@@ -61,6 +60,7 @@ def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
         files += [f"{evaluation.model_path}/model.safetensors"] if other_model else []
     paths = [Path(file) for file in files if file not in BUILT_IN_MIDI]
     contents = {f"content of {path}": _digest(path) for path in paths if path.exists()}
+    contents |= {f"content of {name}": " ".join(map(_digest, soundfont_files(name))) for name in fonts}
     return {name: keys[name] for name in keys if name in chosen} | contents
 
 
@@ -101,13 +101,15 @@ class RunState:
         return done and not differences(self.inputs(stage), stage_inputs(config, stage))
 
     @contextmanager
-    def attempt(self, stage: str, config: Config) -> Iterator[None]:
-        """Notes that a stage runs while the block does, and how it ends; later stages' results are outdated then.
+    def attempt(self, stage: str, inputs: dict[str, Any]) -> Iterator[None]:
+        """Notes that a stage runs on these inputs while the block does, and how it ends.
+
+        Later stages' results are outdated then.
 
         An attempt that fails and leaves an earlier result untouched leaves it valid.
         """
         before, product, start = copy.deepcopy(self._stages), self._modified(stage), time.monotonic()
-        self._stages[stage] = {"status": "running", "inputs": stage_inputs(config, stage)}
+        self._stages[stage] = {"status": "running", "inputs": inputs}
         for later in STAGES[STAGES.index(stage) + 1 :]:
             if self.status(later) == "done":
                 self._stages[later]["status"] = "outdated"

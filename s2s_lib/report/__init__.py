@@ -1,7 +1,7 @@
 """Figures, tables, players and browsers for the notebooks. Every function returns what a notebook cell shows."""
 
 from s2s_lib.report.augmentation import augmentation_demo, augmentation_figure, variation_figure
-from s2s_lib.report.dataset import dataset_figure, dataset_table
+from s2s_lib.report.dataset import dataset_figure, dataset_table, filled_split
 from s2s_lib.report.evaluation import (
     confusion_matrix,
     dashboard,
@@ -13,6 +13,7 @@ from s2s_lib.report.evaluation import (
     scores_table,
     show_plots,
 )
+from s2s_lib.report.library import midi_in_use
 from s2s_lib.report.pianos import pianos_in_use
 from s2s_lib.report.players import player, resynthesise
 from s2s_lib.report.realism import realism, realism_figure, realism_table
@@ -31,8 +32,10 @@ __all__ = [
     "dataset_figure",
     "dataset_table",
     "deviations_table",
+    "filled_split",
     "interactive",
     "metrics_over_time",
+    "midi_in_use",
     "overlay_roll",
     "piano_roll",
     "pianos_in_use",

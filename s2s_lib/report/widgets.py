@@ -32,10 +32,11 @@ def interactive() -> bool:
 
 
 def show_sample(sample: Sample) -> None:
-    """A composed piece as piano roll and player."""
+    """A piece as piano roll and player."""
     performance = sample.performance()
-    about = f"{sample.id}: {sample.key}, {sample.time_signature}, {sample.tempo_bpm:.0f} bpm, {sample.complexity}"
-    display(piano_roll(performance, about))
+    tempo = sample.tempo_bpm and f"{sample.tempo_bpm:.0f} bpm"
+    known = [sample.key, sample.time_signature, tempo, sample.complexity or sample.source]
+    display(piano_roll(performance, f"{sample.id}: {_listed(known)}"))
     if sample.audio is not None:
         display(player(sample.waveform(), sample.sample_rate, label=sample.id))
 
@@ -50,9 +51,16 @@ def show_result(evaluation: Evaluation, result: SampleResult) -> None:
 
 
 def sample_browser(manifest: Manifest) -> None:
-    """Menu of a split's pieces, for JupyterLab."""
-    labels = [f"{s.id}  ({s.key}, {s.time_signature}, {s.notes} notes)" for s in manifest.samples]
+    """Menu of a split's pieces, for JupyterLab; nothing for a split without any."""
+    if not manifest.samples:
+        return
+    labels = [f"{s.id}  ({_listed([s.key, s.time_signature, f'{s.notes} notes'])})" for s in manifest.samples]
     _browse(labels, lambda index: show_sample(manifest.samples[index]))
+
+
+def _listed(values: Sequence[str | None]) -> str:
+    """Those that are known, with commas."""
+    return ", ".join(value for value in values if value)
 
 
 def result_browser(evaluation: Evaluation) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ def find_soundfonts(names: Sequence[str], key: str = "dataset.soundfonts") -> tu
 
     A name is a file, a folder (searched with its subfolders), 'embedded' or 'system'. Raises InputError (usage) if
     a named file is missing, broken or has no piano, or if a folder or 'system' holds no soundfont with a piano;
-    useless ones among good ones are left out with a warning.
+    useless ones among good ones are left out, which standard error says once for each.
     """
     found: list[Soundfont] = []
     for name in names:
@@ -42,7 +42,7 @@ def find_soundfonts(names: Sequence[str], key: str = "dataset.soundfonts") -> tu
             reasons = "; ".join(f"{font.path}: {font.reason}" for font in bad)
             raise InputError(f"{key}: {reasons or _nothing(name)}.", usage=True)
         for font in bad:
-            warnings.warn(f"{font.path} is left out: {font.reason}", stacklevel=2)
+            _say_left_out(font)
         found += good
     return tuple(_distinct(found))
 
@@ -157,6 +157,11 @@ def _look(path: Path) -> Soundfont | Unusable:
         return read_soundfont(path)
     except InputError as error:
         return Unusable(path, str(error).removeprefix(f"{path}: ").rstrip("."))
+
+
+@functools.cache  # a notebook asks for the same folder many times
+def _say_left_out(font: Unusable) -> None:
+    print(f"s2s: {font.path} is left out: {font.reason}", file=sys.stderr)
 
 
 def _nothing(name: str) -> str:

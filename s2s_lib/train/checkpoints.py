@@ -24,7 +24,7 @@ NAME = re.compile(r"checkpoint_epoch_(\d+)$")
 FREE = (
     "training.resume", "training.num_workers", "training.num_processes", "training.num_epochs", "training.trackers",
     "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "dataset.backend",
-    "dataset.scheduler", "model.device",
+    "dataset.scheduler", "dataset.reference_midi", "model.device",
 )  # fmt: skip
 
 

@@ -43,8 +43,9 @@ class Trainer:
         set_seed(settings.seed)
         model = build_model(config)
         manifests = load_manifests(config.output.data)
-        model.config.soundfonts = manifests["train"].soundfonts
         training, validation = _sources(config, manifests, model.config, accelerator.num_processes)
+        heard = training if isinstance(training, Stream) else manifests["train"]
+        model.config.soundfonts = heard.soundfonts
         workers = loader_workers(settings.num_workers, config.dataset.stream, accelerator.num_processes)
         self.feed = Feed(training, workers, settings.num_epochs, accelerator)
         self.val_feed = Feed(validation, min(workers, VALIDATION_WORKERS), settings.num_epochs, accelerator)

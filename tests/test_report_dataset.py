@@ -1,0 +1,125 @@
+"""The dataset's tables and figures with music that states little, and what is said of pianos and MIDI files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from matplotlib.text import Text
+from small import TUNE, small_config
+from tiny_soundfont import write_soundfont
+
+from s2s_lib import report
+from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS
+from s2s_lib.notes import write_midi
+from s2s_lib.report import augmentation, library, widgets
+from s2s_lib.report.players import resynthesise
+
+RATE = 16000
+
+
+def sample(number: int = 0, **stated: Any) -> Any:
+    """A sample of TUNE as a MIDI excerpt that states nothing but what is given."""
+    unknown = {"tempo_bpm": None, "key": None, "time_signature": None, "complexity": None, "soundfont": ""}
+    return SimpleNamespace(
+        id=f"p{number}", source="song.mid", notes=len(TUNE.notes), duration_s=3.0, sample_rate=RATE, audio="there",
+        performance=lambda: TUNE, waveform=lambda: resynthesise(TUNE, RATE), **{**unknown, **stated},
+    )  # fmt: skip
+
+
+def manifests(*samples: Any) -> dict[str, Any]:
+    return {"train": SimpleNamespace(samples=samples), "val": SimpleNamespace(samples=())}
+
+
+def texts(figure: Any) -> str:
+    figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_unknown_values_are_left_out_and_counted() -> None:
+    data = manifests(sample(0), sample(1, key="Gb", tempo_bpm=90.0, time_signature="3/4"), sample(2, key="F#"))
+    (row,) = report.dataset_table(data).rows
+    assert row[5:] == ("90–90", 1, 1, None)  # Gb and F# are one key
+    figure = report.dataset_figure(data)
+    words = texts(figure)
+    assert "quarter notes per minute (2 pieces state none)" in words
+    assert "\n1 piece states none" in words
+    assert [bar.get_height() for bar in figure.axes[3].patches] == [2]
+
+
+def test_a_dataset_that_states_nothing() -> None:
+    data = manifests(sample(0), sample(1))
+    assert report.dataset_table(data).rows[0][5:] == (None, None, None, None)
+    assert texts(report.dataset_figure(data)).count("no data") == 2
+
+
+@pytest.mark.parametrize("key", ["Gb", "C#", "Cb", "Abm", "A#m", "Ebm"])
+def test_every_spelling_of_a_key_is_shown(key: str) -> None:
+    figure = report.dataset_figure(manifests(sample(key=key)))
+    assert sum(bar.get_height() for bar in figure.axes[3].patches) == 1
+    (label,) = [text.get_text() for text in figure.axes[3].get_xticklabels()]
+    assert label in (MINOR_KEYS if key.endswith("m") else MAJOR_KEYS)
+
+
+def test_many_soundfonts_are_counted() -> None:
+    samples = [sample(i, soundfont=f"{i}.sf2") for i in range(6)]
+    assert report.dataset_table(manifests(*samples)).rows[0][-1] == "0.sf2, 1.sf2, 2.sf2, 3.sf2 and 2 more"
+
+
+@pytest.mark.parametrize("key", [None, "Gb"])
+def test_single_pieces_that_state_little(key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(widgets, "display", lambda *things: seen.extend(things))
+    monkeypatch.setattr(augmentation, "display", seen.append)
+    piece = sample(key=key)
+    report.show_sample(piece)
+    assert (", ".join(filter(None, ("p0: " + (key or "song.mid"), key and "song.mid")))) in texts(seen[0])
+    report.sample_browser(manifests(piece)["train"])
+    report.augmentation_demo(piece, small_config(tmp_path))
+    words = "\n".join(texts(thing) for thing in seen if isinstance(thing, report.Picture))
+    assert "None" not in words
+    assert "semitones, Gb to " in words or key is None
+
+
+def test_a_split_with_samples_is_found() -> None:
+    data = manifests(sample())
+    assert report.filled_split(data, "val", "train") is data["train"]
+    empty = manifests()
+    assert report.filled_split(empty, "val", "train") is empty["val"]
+    report.sample_browser(empty["val"])
+
+
+def test_pianos_in_use_tells_of_modelled_and_of_useless_ones(tmp_path: Path) -> None:
+    write_soundfont(tmp_path / "fonts" / "good.sf2")
+    (tmp_path / "fonts" / "bad.sf2").write_bytes(b"junk")
+    piano = {"modelled_pianos": 12, "modelled_probability": 0.25}
+    dataset = {"soundfonts": [str(tmp_path / "fonts")], "piano": piano}
+    table = report.pianos_in_use(small_config(tmp_path, dataset=dataset))
+    assert [row[:2] for row in table.rows[:2]] == [("good.sf2", "train, val, test"), ("12 modelled pianos", "train")]
+    assert table.rows[2][0] == "bad.sf2"
+    assert "left out: not a soundfont" in table.rows[2][1]
+    assert "25% of the training pieces" in table.caption
+    dataset["piano"] = {"modelled_pianos": 0}
+    table = report.pianos_in_use(small_config(tmp_path, dataset=dataset))
+    assert "modelled" not in repr(table)
+
+
+def test_midi_in_use_lists_pieces_and_skipped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(library, "display", seen.append)
+    report.midi_in_use(small_config(tmp_path))
+    assert seen == []
+    folder = tmp_path / "midi"
+    write_midi(folder / "good.mid", TUNE)
+    for number in range(library.MOST_SKIPPED + 2):
+        (folder / f"bad{number:02}.mid").write_bytes(b"junk")
+    limits = {"train_split": 1.0, "val_split": 0.0, "min_duration": 1.0, "max_duration": 2.0, "min_notes": 1}
+    report.midi_in_use(small_config(tmp_path, dataset={"midi_dir": str(folder), **limits}))
+    used, skipped = seen
+    assert [row[:4] for row in used.rows] == [("train", 1, 1, len(TUNE.notes)), ("val", 0, 0, 0), ("test", 0, 0, 0)]
+    assert len(skipped.rows) == library.MOST_SKIPPED
+    assert str(skipped.rows[0][0]) == "bad00.mid"
+    assert skipped.rows[0][1]
+    assert skipped.caption == "Skipped: 52 files; 2 of them are not listed."
