@@ -40,7 +40,8 @@ def player(
     text = html.escape(f"{label}{part}", quote=True)
     return HTML(
         f'<figure style="margin:0.5em 0"><figcaption>{text}</figcaption>'
-        f'<audio controls preload="metadata" aria-label="{text}" src="data:audio/mpeg;base64,{source}">'
+        f'<audio controls preload="metadata" style="width:100%;max-width:22em" aria-label="{text}" '
+        f'src="data:audio/mpeg;base64,{source}">'
         "Your browser plays no MP3.</audio></figure>"
     )
 
