@@ -433,8 +433,9 @@ def test_interrupt_is_one_line_and_130(tmp_path: Path) -> None:
         [sys.executable, "-m", "s2s_lib", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while not (tmp_path / "tiny" / "state.json").exists() and time.monotonic() < deadline:
+    while not (tmp_path / "tiny" / "01_generate.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
+    time.sleep(0.5)  # the kernel is starting
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

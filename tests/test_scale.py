@@ -47,8 +47,11 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 def cluster() -> Iterator[Any]:
     """A Dask cluster of two worker processes on this machine."""
     distributed = pytest.importorskip("distributed")
+    before = dict(os.environ)  # Dask's nannies would leave all later tests one thread
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_a_dataset_is_the_same_from_a_cluster_that_loses_a_worker(
@@ -151,7 +154,7 @@ def test_generation_behind_a_url_goes_on_and_removes_what_is_not_named(tmp_path:
     before = contents(first.output.data)
     doomed = next(path for path in (first.output.data / "midi").iterdir())
     doomed.unlink()
-    (first.output.data / "audio" / "stray.flac").write_bytes(b"")
+    (first.output.data / "audio" / "train_99999_0badcafe.flac").write_bytes(b"")
     generate(first)
     assert contents(first.output.data) == before
     generate(small_config(tmp_path, dataset={"samples": 3}, output=url))
