@@ -19,7 +19,7 @@ from s2s_lib.notebook import notebook_config
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECTIONS = list(Config.model_fields)
-LONGEST_CELL = 20
+LONGEST_CELL = 15
 
 
 def read(path: Path) -> nbformat.NotebookNode:
