@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from tiny_soundfont import GRAND, write_soundfont
 
 from s2s_lib.errors import InputError
-from s2s_lib.soundfonts import find_soundfonts, soundfont_files, soundfont_table, system_folders
+from s2s_lib.soundfonts import Soundfont, Unusable, find_soundfonts, soundfont_files, survey, system_folders
 
 BROKEN = {
     "text.sf2": (b"this is no soundfont", "not a soundfont"),
@@ -177,14 +176,16 @@ def test_changed_content_has_another_hash(tmp_path: Path) -> None:
     assert len(after.pianos) == 2
 
 
-def test_the_table_lists_the_useless_with_their_reason(tmp_path: Path) -> None:
+def test_the_survey_lists_the_useless_with_their_reason(tmp_path: Path) -> None:
     write_soundfont(tmp_path / "good.sf2", texts={"ICOP": "CC0"})
     (tmp_path / "bad.sf2").write_bytes(b"junk")
-    good, bad = json.loads(json.dumps(soundfont_table([str(tmp_path)])))
-    assert good["pianos"] == {"0": "Grand"}
-    assert (good["licence"], good["bytes"]) == ("CC0", (tmp_path / "good.sf2").stat().st_size)
-    assert good["sha256"] == hashlib.sha256((tmp_path / "good.sf2").read_bytes()).hexdigest()
-    assert bad["path"].endswith("bad.sf2")
-    assert bad["problem"].startswith("not a soundfont")
+    good, bad = survey([str(tmp_path)])
+    assert isinstance(good, Soundfont)
+    assert [(preset.program, preset.name) for preset in good.pianos] == [(0, "Grand")]
+    assert (good.licence, good.size) == ("CC0", (tmp_path / "good.sf2").stat().st_size)
+    assert good.sha256 == hashlib.sha256((tmp_path / "good.sf2").read_bytes()).hexdigest()
+    assert isinstance(bad, Unusable)
+    assert bad.path.name == "bad.sf2"
+    assert bad.reason.startswith("not a soundfont")
     with pytest.raises(InputError, match="there is no such soundfont"):
-        soundfont_table([str(tmp_path / "none")])
+        survey([str(tmp_path / "none")])

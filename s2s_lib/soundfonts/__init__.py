@@ -4,7 +4,6 @@ from s2s_lib.soundfonts.find import (
     Unusable,
     find_soundfonts,
     soundfont_files,
-    soundfont_table,
     split_soundfonts,
     survey,
     system_folders,
@@ -13,5 +12,5 @@ from s2s_lib.soundfonts.read import Preset, Soundfont, file_sha256, read_soundfo
 
 __all__ = [
     "Preset", "Soundfont", "Unusable", "file_sha256", "find_soundfonts", "read_soundfont", "soundfont_files",
-    "soundfont_table", "split_soundfonts", "survey", "system_folders",
+    "split_soundfonts", "survey", "system_folders",
 ]  # fmt: skip

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from s2s_lib.config import EMBEDDED_SOUNDFONT, SYSTEM_SOUNDFONTS
 from s2s_lib.errors import InputError
@@ -76,22 +75,6 @@ def survey(names: Sequence[str]) -> list[Soundfont | Unusable]:
     looked_at = [_look(path) for paths in files.values() for path in paths]
     usable = _distinct([font for font in looked_at if isinstance(font, Soundfont)])
     return [*usable, *dict.fromkeys(font for font in looked_at if isinstance(font, Unusable))]
-
-
-def soundfont_table(names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each soundfont that `names` stand for, ready for JSON; an unusable one has a reason in `problem`."""
-    return [
-        {"path": str(font.path), "problem": font.reason}
-        if isinstance(font, Unusable)
-        else {
-            "path": str(font.path),
-            "pianos": {str(preset.program): preset.name for preset in font.pianos},
-            "licence": font.licence,
-            "bytes": font.size,
-            "sha256": font.sha256,
-        }
-        for font in survey(names)
-    ]
 
 
 def soundfont_files(name: str) -> list[Path]:
