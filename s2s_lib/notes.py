@@ -52,10 +52,14 @@ class PedalEvent:
 
 @dataclass(frozen=True)
 class Performance:
-    """What a pianist did: notes sorted by onset then pitch, and the sustain pedal's movements sorted by time."""
+    """What a pianist did: notes sorted by onset then pitch, and the sustain pedal's movements sorted by time.
+
+    `extended[i]` is `notes[i]` up to its pedal-extended end, where that is known otherwise than from the pedal.
+    """
 
     notes: tuple[Note, ...]
     pedal: tuple[PedalEvent, ...] = ()
+    extended: tuple[Note, ...] | None = None
 
     @property
     def end_s(self) -> float:
@@ -64,10 +68,12 @@ class Performance:
 
     def shifted(self, seconds: float) -> Performance:
         """The same performance, `seconds` later."""
-        return Performance(
-            tuple(replace(n, onset_s=n.onset_s + seconds, offset_s=n.offset_s + seconds) for n in self.notes),
-            tuple(replace(p, time_s=p.time_s + seconds) for p in self.pedal),
-        )
+
+        def later(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+            return tuple(replace(n, onset_s=n.onset_s + seconds, offset_s=n.offset_s + seconds) for n in notes)
+
+        pedal = tuple(replace(p, time_s=p.time_s + seconds) for p in self.pedal)
+        return Performance(later(self.notes), pedal, None if self.extended is None else later(self.extended))
 
 
 @dataclass(frozen=True)
@@ -105,25 +111,30 @@ class Piece:
 
 
 class Timeline:
-    """A performance as arrays, some 20 bytes a note, from which a stretch is taken without going through the rest."""
+    """A performance as arrays, some 30 bytes a note, from which a stretch is taken without going through the rest."""
 
     def __init__(self, performance: Performance):
         intervals, pitches, velocities = as_arrays(performance.notes)
         self._intervals, self._keys = intervals, np.stack((pitches, velocities), axis=1).astype(np.int16)
+        self._ends_s = as_arrays(extend_by_pedal(performance))[0][:, 1]
         self._moves_s = np.array([event.time_s for event in performance.pedal])
         self._values = np.array([event.value for event in performance.pedal], np.int16)
 
     def between(self, start_s: float, end_s: float) -> Performance:
-        """The notes that sound from `start_s` to `end_s`, whole and at their own times, and the pedal in force then."""
+        """The notes that sound from `start_s` to `end_s`, by key or by pedal, and the pedal in force then.
+
+        Notes are whole and at their own times, with the pedal-extended ends that they have in the whole performance.
+        """
         last = np.searchsorted(self._intervals[:, 0], end_s)
-        sounding = np.flatnonzero(self._intervals[:last, 1] > start_s)
+        sounding = np.flatnonzero(self._ends_s[:last] > start_s)
         rows = zip(self._intervals[sounding].tolist(), self._keys[sounding].tolist(), strict=True)
+        notes = tuple(Note(*interval, *key) for interval, key in rows)
+        ends_s = self._ends_s[sounding].tolist()
         first, past = np.searchsorted(self._moves_s, (start_s, end_s), side="right")
         moves = slice(max(0, first - 1), past)
         pedal = zip(self._moves_s[moves].tolist(), self._values[moves].tolist(), strict=True)
-        return Performance(
-            tuple(Note(*interval, *key) for interval, key in rows), tuple(PedalEvent(*move) for move in pedal)
-        )
+        extended = tuple(replace(note, offset_s=end_s) for note, end_s in zip(notes, ends_s, strict=True))
+        return Performance(notes, tuple(PedalEvent(*move) for move in pedal), extended)
 
 
 def as_arrays(notes: tuple[Note, ...] | list[Note]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -151,8 +162,11 @@ def pedal_spans(pedal: tuple[PedalEvent, ...], end_s: float) -> list[tuple[float
 def extend_by_pedal(performance: Performance) -> tuple[Note, ...]:
     """Notes with pedal-extended offsets: a key released while the pedal is down rings until the pedal lifts.
 
-    A ringing note ends at the latest where the same key is struck again, as in the MAESTRO data set.
+    A ringing note ends at the latest where the same key is struck again, as in the MAESTRO data set. The i-th note
+    is `performance.notes[i]`, ending as `performance.extended` says where that is given.
     """
+    if performance.extended is not None:
+        return performance.extended
     spans = pedal_spans(performance.pedal, performance.end_s)
     downs = np.array([down for down, _ in spans])
     next_onset: dict[int, float] = {}
@@ -165,7 +179,7 @@ def extend_by_pedal(performance: Performance) -> tuple[Note, ...]:
         offset = min(offset, next_onset.get(note.pitch, np.inf))
         next_onset[note.pitch] = note.onset_s
         extended.append(replace(note, offset_s=max(offset, note.offset_s)))
-    return tuple(sorted(extended))
+    return tuple(reversed(extended))
 
 
 def resolve_overlaps(notes: list[Note], shortest_s: float = 0.001) -> tuple[Note, ...]:

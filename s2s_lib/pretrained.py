@@ -11,32 +11,35 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import ASTConfig, ASTFeatureExtractor, ASTModel
+from transformers import ASTFeatureExtractor, ASTModel
 from transformers.utils import logging
 
-from s2s_lib.config import SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
+from s2s_lib.config import RELEASED, SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
 from s2s_lib.errors import InputError
 from s2s_lib.features import FeatureSettings
-from s2s_lib.model import SPECIAL_TOKENS, TranscriptionConfig, TranscriptionModel, patch_grid
+from s2s_lib.model import PITCH, SPECIAL_TOKENS, TranscriptionConfig, TranscriptionModel, patch_grid
+
+RELEASED_FOLDER = Path(__file__).with_name("released")  # the weights that come with the package
 
 
 def build_model(config: Config) -> TranscriptionModel:
     """The model that training starts from, as `config.model` asks; weights that are not loaded are random.
 
-    `encoder_name` is 'scratch', a Hugging Face id of an AST, a folder of an AST made by save_pretrained, or a folder
+    `encoder_name` is 'released', 'scratch', a Hugging Face id of an AST, a folder of an AST made by save_pretrained, or a folder
     of a whole model made by training. Raises InputError if it can't be had or contradicts the config.
     """
     settings = config.model
-    folder = Path(settings.encoder_name).expanduser()
+    released = settings.encoder_name == RELEASED
+    folder = RELEASED_FOLDER if released else Path(settings.encoder_name).expanduser()
     if settings.encoder_name == SCRATCH:
         model = TranscriptionModel(_scratch_config(config))
-    elif _model_type(folder) == TranscriptionConfig.model_type:
+    elif released or _model_type(folder) == TranscriptionConfig.model_type:
         model = load_model(folder)
         _refuse_contradictions(config, model.config)
     else:
         encoder, features = _pretrained_encoder(config)
         model = TranscriptionModel(_transcription_config(settings, encoder.config.to_dict(), features))
-        model.encoder.load_state_dict(encoder.state_dict())
+        model.encoder.ast.load_state_dict(encoder.state_dict())
     if settings.freeze_encoder:
         model.encoder.requires_grad_(False)
     return model
@@ -82,23 +85,22 @@ def no_bars() -> Iterator[None]:
 
 
 def _scratch_config(config: Config) -> TranscriptionConfig:
-    """An AST of random weights, as wide and deep as the config asks."""
+    """An encoder of random weights, as wide and deep as the config asks."""
     settings, features = config.model, FeatureSettings.from_audio(config.audio)
     window_s = settings.window_seconds or SCRATCH_WINDOW_S
-    encoder = ASTConfig(
-        hidden_size=settings.encoder_hidden_size,
-        num_hidden_layers=settings.num_encoder_layers,
-        num_attention_heads=settings.num_encoder_heads,
-        intermediate_size=4 * settings.encoder_hidden_size,
-        hidden_dropout_prob=settings.dropout,
-        attention_probs_dropout_prob=0.0,
-        patch_size=settings.patch_size,
-        frequency_stride=settings.frequency_stride,
-        time_stride=settings.time_stride,
-        max_length=round(window_s / features.hop_s),
-        num_mel_bins=features.n_mels,
-    )
-    return _transcription_config(settings, encoder.to_dict(), features)
+    encoder = {
+        "model_type": PITCH,
+        "hidden_size": settings.encoder_hidden_size,
+        "num_hidden_layers": settings.num_encoder_layers,
+        "num_attention_heads": settings.num_encoder_heads,
+        "dropout": settings.dropout,
+        "patch_size": settings.patch_size,
+        "time_stride": settings.time_stride,
+        "max_length": round(window_s / features.hop_s),
+        "bins_per_semitone": features.bins_per_semitone,
+        "rows": features.n_bins // features.bins_per_semitone,
+    }
+    return _transcription_config(settings, encoder, features)
 
 
 def _transcription_config(
@@ -183,7 +185,7 @@ def _encoder_shape(encoder: dict[str, Any]) -> dict[str, Any]:
         "encoder_hidden_size": encoder["hidden_size"],
         "num_encoder_layers": encoder["num_hidden_layers"],
         "num_encoder_heads": encoder["num_attention_heads"],
-        **{name: encoder[name] for name in ("patch_size", "frequency_stride", "time_stride")},
+        **{name: encoder[name] for name in ("patch_size", "time_stride")},
     }
 
 

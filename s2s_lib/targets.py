@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2s_lib.notes import LOWEST_PITCH, PITCHES, Note, PedalEvent, Performance, as_arrays, pedal_spans
+from s2s_lib.notes import (
+    LOWEST_PITCH,
+    PITCHES,
+    Note,
+    PedalEvent,
+    Performance,
+    as_arrays,
+    extend_by_pedal,
+    pedal_spans,
+)
 
 ONSET_HALF_WIDTH = 1.5  # frames from an onset to where its label is 0
 SHORTEST_NOTE_S = 0.01
@@ -24,19 +33,21 @@ class Grid:
     """Frames x keys. Arrays of shape (frames, 88), `pedal` of shape (frames,), all float32.
 
     onset: label or probability 0-1; shift: onset minus frame centre, in frames; velocity: 0-1, of the onset nearby;
-    held: share of the frame, or probability, that the key is down; pedal: the same of the sustain pedal.
+    held: share of the frame, or probability, that the key is down; sounding: the same of its note, pedal included;
+    pedal: the same of the sustain pedal.
     """
 
     onset: np.ndarray
     shift: np.ndarray
     velocity: np.ndarray
     held: np.ndarray
+    sounding: np.ndarray
     pedal: np.ndarray
 
     @classmethod
     def empty(cls, frames: int) -> Grid:
         """A grid of zeros."""
-        maps = (np.zeros((frames, PITCHES), np.float32) for _ in range(4))
+        maps = (np.zeros((frames, PITCHES), np.float32) for _ in range(5))
         return cls(*maps, np.zeros(frames, np.float32))
 
 
@@ -45,12 +56,12 @@ def encode(performance: Performance, start_s: float, frames: int, frame_s: float
     grid = Grid.empty(frames)
     intervals, pitches, velocities = as_arrays(performance.notes)
     onsets, offsets = (intervals - start_s).T / frame_s  # in frames from the grid's start
-    inside = (offsets > 0) & (onsets < frames + ONSET_HALF_WIDTH)
-    keys = pitches.astype(int) - LOWEST_PITCH
-    for onset, offset, note, velocity in zip(
-        onsets[inside], offsets[inside], keys[inside], velocities[inside], strict=True
-    ):
+    ends = (as_arrays(extend_by_pedal(performance))[0][:, 1] - start_s) / frame_s
+    inside = (ends > 0) & (onsets < frames + ONSET_HALF_WIDTH)
+    columns = onsets, offsets, ends, pitches.astype(int) - LOWEST_PITCH, velocities
+    for onset, offset, end, note, velocity in zip(*(column[inside] for column in columns), strict=True):
         _cover(grid.held[:, note], onset, offset)
+        _cover(grid.sounding[:, note], onset, end)
         first = max(0, int(np.ceil(onset - ONSET_HALF_WIDTH - 0.5)))
         near = np.arange(first, min(frames, int(onset + ONSET_HALF_WIDTH + 0.5) + 1))
         shift = onset - (near + 0.5)
@@ -74,44 +85,119 @@ def _cover(track: np.ndarray, start: float, end: float) -> None:
 
 
 def decode(grid: Grid, start_s: float, frame_s: float, onset_threshold: float, frame_threshold: float) -> Performance:
-    """Notes and pedal of a grid of probabilities.
+    """Notes, with their pedal-extended ends, and pedal of a grid of probabilities; see Decoder."""
+    decoder = Decoder(start_s, frame_s, onset_threshold, frame_threshold)
+    decoder.add(grid)
+    return decoder.finish()
 
-    A note starts at each local maximum of the onset probability from `onset_threshold` up, moved by its shift. It
-    ends where the key's probability falls below `frame_threshold`, or where the key is struck again.
+
+@dataclass
+class _Struck:
+    """The last note of a key, in frames: where it was struck, its onset, and where it ends, infinite while unknown."""
+
+    frame: int
+    onset: float
+    velocity: int
+    release: float = np.inf
+    end: float = np.inf
+
+
+class Decoder:
+    """Grids of probabilities that follow each other to one performance, whatever the lengths they are cut to.
+
+    A note starts at each local maximum of the onset probability from `onset_threshold` up, moved by its shift. Its
+    key is released where `held` falls below `frame_threshold`, it ends where `sounding` does, both at the latest
+    where the key is struck again; and it never ends before its key is released.
     """
-    padded = np.pad(grid.onset, ((1, 1), (0, 0)))
-    peak = (grid.onset >= onset_threshold) & (grid.onset >= padded[:-2]) & (grid.onset > padded[2:])
-    notes = []
-    for key in np.flatnonzero(peak.any(axis=0)):
-        frames = np.flatnonzero(peak[:, key])
-        onsets = frames + 0.5 + np.clip(grid.shift[frames, key], -ONSET_HALF_WIDTH, ONSET_HALF_WIDTH)
-        offsets = _ends(grid.held[:, key], frames, frame_threshold)
-        offsets = np.minimum(offsets, np.append(onsets[1:], np.inf))
-        for onset, offset, frame in zip(onsets, offsets, frames, strict=True):
-            velocity = int(np.clip(round(float(grid.velocity[frame, key]) * MAX_VELOCITY), 1, MAX_VELOCITY))
-            onset_s = max(0.0, start_s + float(onset) * frame_s)
-            offset_s = max(start_s + float(offset) * frame_s, onset_s + SHORTEST_NOTE_S)
-            notes.append(Note(onset_s, offset_s, int(key) + LOWEST_PITCH, velocity))
-    return Performance(tuple(sorted(notes)), _pedal_events(grid.pedal, start_s, frame_s, frame_threshold))
 
+    def __init__(self, start_s: float, frame_s: float, onset_threshold: float, frame_threshold: float):
+        self._start_s, self._frame_s = start_s, frame_s
+        self._onset_threshold, self._frame_threshold = onset_threshold, frame_threshold
+        # an onset is known with the frame behind it: row 0 is the last frame that is done with, before all at first
+        self._rows, self._row_0 = Grid.empty(1), -1
+        self._struck: dict[int, _Struck] = {}
+        self._notes: list[tuple[Note, Note]] = []  # each to its key release and to its pedal-extended end
+        self._pedal: list[PedalEvent] = []
+        self._pedal_down = False
 
-def _ends(held: np.ndarray, onsets: np.ndarray, threshold: float) -> np.ndarray:
-    """For each onset frame, where the key's track first falls below `threshold` after it, in fractional frames.
+    def add(self, grid: Grid) -> None:
+        """Takes the frames that follow those taken before; all that is kept of them is notes and two frames."""
+        pairs = zip(vars(self._rows).values(), vars(grid).values(), strict=True)
+        rows = Grid(*(np.concatenate(pair) for pair in pairs))
+        self._move_pedal(rows.pedal, len(rows.pedal) - len(grid.pedal))
+        done = max(0, len(rows.pedal) - 2)
+        if done:
+            self._follow_keys(rows)
+        self._rows = Grid(*(values[done:].copy() for values in vars(rows).values()))
+        self._row_0 += done
 
-    Between the last frame above and the first below, the crossing is interpolated.
-    """
-    released = np.flatnonzero(held < threshold)
-    following = np.searchsorted(released, onsets + 1)
-    ends = np.append(released, len(held))[following]
-    before, after = held[ends - 1], np.append(held, 0.0)[ends]
-    crossing = (before - threshold) / np.maximum(before - after, 1e-6)
-    return ends - 0.5 + np.clip(crossing, 0, 1)
+    def finish(self) -> Performance:
+        """The performance, when all frames were taken; what still sounds ends with the last of them."""
+        self.add(Grid.empty(1))
+        for key, note in self._struck.items():
+            if note.release == np.inf:
+                note.release = self._crossing(self._rows.held[:, key], 1)
+            if note.end == np.inf:
+                note.end = self._crossing(self._rows.sounding[:, key], 1)
+            self._write(key, note, np.inf)
+        self._notes.sort()
+        return Performance(
+            tuple(note for note, _ in self._notes), tuple(self._pedal), tuple(note for _, note in self._notes)
+        )
 
+    def _follow_keys(self, rows: Grid) -> None:
+        """Finds onsets and ends in all rows but the first, which is done with, and the last."""
+        before, here, after = rows.onset[:-2], rows.onset[1:-1], rows.onset[2:]
+        peak = (here >= self._onset_threshold) & (here >= before) & (here > after)
+        for key in sorted({*np.flatnonzero(peak.any(axis=0)).tolist(), *self._struck}):
+            self._follow_key(rows, key, (np.flatnonzero(peak[:, key]) + 1).tolist())
 
-def _pedal_events(pedal: np.ndarray, start_s: float, frame_s: float, threshold: float) -> tuple[PedalEvent, ...]:
-    """Pedal movements where the probability crosses `threshold`."""
-    down = np.concatenate([[False], pedal >= threshold, [False]])
-    return tuple(
-        PedalEvent(max(0.0, start_s + float(frame) * frame_s), PEDAL_DOWN if down[frame + 1] else 0)
-        for frame in np.flatnonzero(down[1:] != down[:-1])
-    )
+    def _follow_key(self, rows: Grid, key: int, struck: list[int]) -> None:
+        held, sounding = rows.held[:, key], rows.sounding[:, key]
+        released, silent = (np.flatnonzero(track[1:-1] < self._frame_threshold) + 1 for track in (held, sounding))
+        note = self._struck.get(key)
+        for row in [*struck, None]:
+            if note is not None:
+                span = note.frame + 1 - self._row_0, len(held) - 2 if row is None else row
+                note.release = min(note.release, self._first_crossing(held, released, *span))
+                note.end = min(note.end, self._first_crossing(sounding, silent, *span))
+            if row is not None:
+                shift = np.clip(float(rows.shift[row, key]), -ONSET_HALF_WIDTH, ONSET_HALF_WIDTH)
+                onset = self._row_0 + row + 0.5 + float(shift)
+                if note is not None:
+                    self._write(key, note, onset)
+                velocity = np.clip(round(float(rows.velocity[row, key]) * MAX_VELOCITY), 1, MAX_VELOCITY)
+                note = _Struck(self._row_0 + row, onset, int(velocity))
+        self._struck[key] = note
+
+    def _first_crossing(self, track: np.ndarray, below: np.ndarray, first: int, last: int) -> float:
+        """Where the track falls below the threshold in rows `first` to `last`; `below` lists its low rows."""
+        found = int(np.searchsorted(below, first))
+        if found == len(below) or below[found] > last:
+            return np.inf
+        return self._crossing(track, int(below[found]))
+
+    def _crossing(self, track: np.ndarray, row: int) -> float:
+        """Where between the centres of a row and the one before the threshold is crossed, in frames."""
+        before, after = float(track[row - 1]), float(track[row])
+        if (before < self._frame_threshold) == (after < self._frame_threshold):
+            return self._row_0 + row - 0.5
+        return self._row_0 + row - 0.5 + (before - self._frame_threshold) / (before - after)
+
+    def _write(self, key: int, note: _Struck, next_onset: float) -> None:
+        onset_s = max(0.0, self._time(note.onset))
+        release_s = max(self._time(min(note.release, next_onset)), onset_s + SHORTEST_NOTE_S)
+        end_s = max(self._time(min(note.end, next_onset)), release_s)
+        pitch = key + LOWEST_PITCH
+        self._notes.append((Note(onset_s, release_s, pitch, note.velocity), Note(onset_s, end_s, pitch, note.velocity)))
+
+    def _move_pedal(self, track: np.ndarray, new: int) -> None:
+        """Pedal movements where the rows from `new` on cross the threshold."""
+        down = np.concatenate([[self._pedal_down], track[new:] >= self._frame_threshold])
+        for row in np.flatnonzero(down[1:] != down[:-1]).tolist():
+            time_s = max(0.0, self._time(self._crossing(track, new + row)))
+            self._pedal.append(PedalEvent(time_s, PEDAL_DOWN if down[row + 1] else 0))
+        self._pedal_down = bool(down[-1])
+
+    def _time(self, frame: float) -> float:
+        return self._start_s + frame * self._frame_s

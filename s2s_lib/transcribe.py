@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 
 from s2s_lib.config import EvaluationConfig
+from s2s_lib.data import AudioStream
 from s2s_lib.devices import bf16_pays, resolve_device
+from s2s_lib.errors import InputError
 from s2s_lib.model import TranscriptionModel
 from s2s_lib.notes import Performance
 from s2s_lib.pretrained import load_model
-from s2s_lib.targets import Grid, decode
+from s2s_lib.targets import Decoder, Grid
 
 MARGIN = 1 / 8  # share of a window's frames dropped at each end, where the model lacks context
+
+log = logging.getLogger("s2s.transcribe")
 
 
 class Transcriber:
@@ -23,6 +30,9 @@ class Transcriber:
 
     def __init__(self, model: TranscriptionModel, device: torch.device):
         self.model, self.device = model.to(device).eval(), device
+        config = model.config
+        self._margin = int(config.frames * MARGIN)
+        self._stride = config.frames - 2 * self._margin  # frames kept of each window
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Transcriber:
@@ -34,45 +44,87 @@ class Transcriber:
         """The soundfonts that training heard, SHA-256 to file name; empty where the model does not say."""
         return self.model.config.soundfonts
 
-    def transcribe(self, audio: np.ndarray, sample_rate: int, evaluation: EvaluationConfig) -> Performance:
-        """Notes (key releases) and sustain pedal of a mono float32 recording of shape (samples,)."""
-        grid = self.predict(audio, sample_rate, evaluation.batch_size)
-        thresholds = evaluation.onset_threshold, evaluation.frame_threshold
-        performance = decode(grid, 0.0, self.model.config.frame_s, *thresholds)
-        end_s = len(audio) / sample_rate
-        return Performance(tuple(note for note in performance.notes if note.onset_s < end_s), performance.pedal)
+    def transcribe(
+        self,
+        audio: str | Path | np.ndarray,
+        sample_rate: int | None = None,
+        evaluation: EvaluationConfig | None = None,
+        *,
+        _phase: int = 0,
+    ) -> Performance:
+        """Notes, with their pedal-extended ends, and sustain pedal of a recording of any length.
+
+        audio: a file, or an array of shape (samples,) or (samples, channels) with its `sample_rate`; see AudioStream.
+        evaluation: thresholds, and how many windows go through the model at once. `_phase` is how many frames the
+        windows lie earlier than they would. Raises InputError for audio that is of no use; a recording without
+        notes gives none, and a warning that says why.
+        """
+        evaluation = evaluation or EvaluationConfig()
+        config = self.model.config
+        stream = AudioStream(audio, config.feature_settings.sample_rate, sample_rate)
+        decoder = Decoder(0.0, config.frame_s, evaluation.onset_threshold, evaluation.frame_threshold)
+        for grid in self._grids(stream, evaluation.batch_size, _phase):
+            decoder.add(grid)
+        if not stream.samples:
+            raise InputError(f"{stream.name}: holds no audio; name a recording.")
+        return _heard(decoder.finish(), stream)
+
+    def _grids(self, stream: AudioStream, batch_size: int, phase: int) -> Iterator[Grid]:
+        """Probabilities of the whole recording, in turn; frame k of them all starts at k * frame_s seconds."""
+        windows = self._windows(stream, phase)
+        first = -phase
+        while batch := list(islice(windows, batch_size)):
+            maps = self._predict(np.stack(batch))
+            kept = slice(self._margin, self._margin + self._stride)
+            joined = {name: values[:, kept].flatten(0, 1).numpy() for name, values in maps.items()}
+            inside = slice(max(0, -first), self._frames(stream) - first)
+            yield Grid(**{name: values[inside] for name, values in joined.items()})
+            first += len(batch) * self._stride
+
+    def _windows(self, stream: AudioStream, phase: int) -> Iterator[np.ndarray]:
+        """Windows, each (window_samples,), whose middles follow each other; zeros where there is no audio.
+
+        The middle of the first starts `phase` frames before the recording. A window is given as soon as all its
+        samples are read, so little more than one is held.
+        """
+        config, rate = self.model.config, stream.sample_rate
+        blocks, read_all = iter(stream), False
+        held = np.zeros(0, np.float32)  # the last samples read
+        for window in count():
+            first = window * self._stride - phase  # the first frame kept
+            start = round(((first - self._margin) * config.frame_s - config.first_frame_s) * rate)
+            end = start + config.window_samples
+            while not read_all and (stream.samples < end or self._frames(stream) < first + self._stride):
+                block = next(blocks, None)
+                read_all = block is None
+                if not read_all:
+                    held = np.concatenate([held, block])
+            if first >= self._frames(stream):
+                return
+            held = held[max(0, start - (stream.samples - len(held))) :]
+            before = min(max(0, -start), config.window_samples)
+            inside = held[: config.window_samples - before]
+            yield np.pad(inside, (before, config.window_samples - before - len(inside)))
+
+    def _frames(self, stream: AudioStream) -> int:
+        """Frames that cover the audio read so far."""
+        return math.ceil(stream.samples / stream.sample_rate / self.model.config.frame_s)
 
     @torch.inference_mode()
-    def predict(self, audio: np.ndarray, sample_rate: int, batch_size: int) -> Grid:
-        """Probabilities for a whole recording; frame k of the grid starts at k * frame_s seconds."""
-        config = self.model.config
-        rate = config.feature_settings.sample_rate
-        if sample_rate != rate:
-            audio = soxr.resample(audio, sample_rate, rate)
-        margin = int(config.frames * MARGIN)
-        stride = config.frames - 2 * margin
-        count = -(-int(np.ceil(len(audio) / rate / config.frame_s)) // stride)
-        # the first frame kept of window w is frame w * stride of the recording
-        starts = [
-            round((w * stride - margin) * config.frame_s * rate - config.first_frame_s * rate) for w in range(count)
-        ]
-        parts = [
-            self._predict_batch(np.stack([_slice(audio, s, config.window_samples) for s in starts[i : i + batch_size]]))
-            for i in range(0, count, batch_size)
-        ]
-        kept = slice(margin, margin + stride)
-        joined = {name: torch.cat([part[name][:, kept].flatten(0, 1) for part in parts]).numpy() for name in parts[0]}
-        return Grid(**joined)
-
-    def _predict_batch(self, windows: np.ndarray) -> dict[str, torch.Tensor]:
+    def _predict(self, windows: np.ndarray) -> dict[str, torch.Tensor]:
         """Probabilities, each (batch, frames, 88) and pedal (batch, frames), for windows (batch, window_samples)."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16_pays(self.device)):
             output = self.model(torch.from_numpy(windows).to(self.device))
         return {name: (value if name == "shift" else value.sigmoid()).float().cpu() for name, value in output.items()}
 
 
-def _slice(audio: np.ndarray, start: int, length: int) -> np.ndarray:
-    """`length` samples from `start`, zeros where there is no audio."""
-    inside = audio[max(0, start) : max(0, start + length)]
-    before = max(0, -start)
-    return np.pad(inside, (before, length - before - len(inside)))
+def _heard(performance: Performance, stream: AudioStream) -> Performance:
+    """What lies within the recording, nothing of a silent one; an empty result is logged."""
+    end_s = stream.samples / stream.sample_rate
+    inside = [i for i, note in enumerate(performance.notes) if note.onset_s < end_s and not stream.silent]
+    if not inside:
+        why = "is silent" if stream.silent else "no notes are heard in it"
+        log.warning("%s: %s, so its transcription is empty.", stream.name, why)
+        return Performance((), extended=())
+    notes, extended = (tuple(notes[i] for i in inside) for notes in (performance.notes, performance.extended))
+    return Performance(notes, performance.pedal, extended)

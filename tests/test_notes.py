@@ -91,6 +91,19 @@ def test_pedal_lengthens_notes_until_it_lifts_or_the_key_is_struck_again() -> No
     assert ends == {(0.0, 60): 1.0, (0.2, 62): 0.3, (1.0, 60): 2.0, (3.0, 64): 3.5}
 
 
+def test_extended_notes_keep_the_order_of_the_notes() -> None:
+    chord = Performance((Note(0.0, 0.2, 64, 80), Note(0.0, 0.3, 60, 80)), (PedalEvent(0.1, 100), PedalEvent(0.9, 0)))
+    assert [(note.pitch, note.offset_s) for note in extend_by_pedal(chord)] == [(64, 0.9), (60, 0.9)]
+
+
+def test_ends_that_are_known_are_not_derived_from_the_pedal() -> None:
+    known = (Note(0.0, 0.9, 60, 80),)
+    played = Performance((Note(0.0, 0.4, 60, 80),), (PedalEvent(0.1, 127), PedalEvent(2.0, 0)), known)
+    assert extend_by_pedal(played) == known
+    assert extend_by_pedal(played.shifted(1.0)) == (Note(1.0, 1.9, 60, 80),)
+    assert extend_by_pedal(replace(played, extended=None))[0].offset_s == 2.0
+
+
 def test_a_half_value_counts_as_down_and_an_open_pedal_ends_with_the_music() -> None:
     played = Performance((Note(0.0, 0.5, 60, 80), Note(1.0, 2.0, 62, 80)), (PedalEvent(0.1, 64),))
     assert extend_by_pedal(played)[0].offset_s == 2.0
@@ -225,8 +238,11 @@ def test_a_stretch_of_a_timeline_is_what_sounds_there() -> None:
     held = Note(0.1, 25.0, 25, 40)
     whole = Performance(tuple(sorted([*played.notes, held])), (PedalEvent(0.1, 90), PedalEvent(11.0, 3)))
     part = Timeline(whole).between(10.05, 12.0)
-    assert part.notes == tuple(n for n in whole.notes if n.onset_s < 12.0 and n.offset_s > 10.05)
+    heard = {note: end for note, end in zip(whole.notes, extend_by_pedal(whole), strict=True) if end.offset_s > 10.05}
+    assert part.notes == tuple(note for note in heard if note.onset_s < 12.0)
+    assert part.extended == tuple(end for note, end in heard.items() if note.onset_s < 12.0)
     assert held in part.notes
+    assert any(note.offset_s < 10.0 for note in part.notes), "one rings through the pedal alone"
     assert part.pedal == whole.pedal
     assert Timeline(whole).between(12.0, 13.0).pedal == (PedalEvent(11.0, 3),)
-    assert Timeline(Performance(())).between(0.0, 1.0) == Performance(())
+    assert Timeline(Performance(())).between(0.0, 1.0) == Performance((), extended=())

@@ -6,30 +6,30 @@ from pydantic import model_validator
 
 from s2s_lib.config.base import Section, key
 
+RELEASED = "released"  # the weights that come with the package
 SCRATCH = "scratch"  # an encoder of random weights
-SCRATCH_WINDOW_S = 2.56  # what a scratch encoder sees at once unless told otherwise
+SCRATCH_WINDOW_S = 5.2  # what a scratch encoder sees at once unless told otherwise
 
 
 class ModelConfig(Section):
     """The network: an Audio Spectrogram Transformer encoder and a Transformer decoder."""
 
     encoder_name: str = key(
-        SCRATCH, "'scratch', a Hugging Face id of an AST, or a folder made by save_pretrained", "--encoder",
-        min_length=1,
+        RELEASED, "'released' (comes with the package), 'scratch', a Hugging Face id of an AST, or a folder made by save_pretrained",
+        "--encoder", min_length=1,
     )  # fmt: skip
     freeze_encoder: bool = key(False, "train the decoder alone", "--freeze-encoder")
-    hidden_size: int = key(768, "width of the decoder", "--hidden-size", ge=32, le=4096)
-    num_decoder_layers: int = key(6, "layers of the decoder", "--num-decoder-layers", ge=1, le=48)
-    num_decoder_heads: int = key(8, "attention heads per decoder layer", ge=1, le=64)
-    dropout: float = key(0.1, "dropout in the decoder and in a scratch encoder", ge=0, lt=1)
+    hidden_size: int = key(96, "width of the decoder", "--hidden-size", ge=16, le=4096)
+    num_decoder_layers: int = key(2, "layers of the decoder", "--num-decoder-layers", ge=1, le=48)
+    num_decoder_heads: int = key(4, "attention heads per decoder layer", ge=1, le=64)
+    dropout: float = key(0.0, "dropout in the decoder and in a scratch encoder", ge=0, lt=1)
     window_seconds: float | None = key(
         None, "seconds of audio seen at once; null means the encoder's own", gt=0.2, le=60
     )
-    encoder_hidden_size: int = key(256, "width of a scratch encoder", ge=32, le=4096)
-    num_encoder_layers: int = key(4, "layers of a scratch encoder", ge=1, le=48)
+    encoder_hidden_size: int = key(96, "width of a scratch encoder", ge=16, le=4096)
+    num_encoder_layers: int = key(2, "layers of a scratch encoder", ge=1, le=48)
     num_encoder_heads: int = key(4, "attention heads per layer of a scratch encoder", ge=1, le=64)
-    patch_size: int = key(16, "frames and mel bands per patch of a scratch encoder", ge=2, le=128)
-    frequency_stride: int = key(16, "mel bands from one patch of a scratch encoder to the next", ge=1, le=128)
+    patch_size: int = key(16, "frames per patch of a scratch encoder", ge=2, le=128)
     time_stride: int = key(8, "frames from one patch of a scratch encoder to the next", ge=1, le=128)
     frame_seconds: float = key(
         0.02, "seconds per frame that the decoder predicts, rounded to fit the strides", ge=0.005, le=0.1

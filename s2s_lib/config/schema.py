@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from s2s_lib.config.audio import AudioConfig
 from s2s_lib.config.base import Section
+from s2s_lib.config.benchmark import BenchmarkConfig
 from s2s_lib.config.dataset import DatasetConfig
 from s2s_lib.config.evaluation import EvaluationConfig
 from s2s_lib.config.layers import merge, read_yaml, sentence
@@ -30,14 +31,13 @@ class Config(Section):
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    benchmark: BenchmarkConfig = Field(default_factory=BenchmarkConfig)
     output: OutputConfig = Field(default_factory=OutputConfig)
 
     @model_validator(mode="after")
     def _patches(self) -> Config:
         model, audio = self.model, self.audio
         if model.encoder_name == SCRATCH:
-            if audio.n_mels < model.patch_size:
-                raise ValueError(f"audio.n_mels {audio.n_mels} is less than model.patch_size {model.patch_size}")
             frames = (model.window_seconds or SCRATCH_WINDOW_S) * audio.sample_rate / audio.hop_length
             if frames < model.patch_size:
                 raise ValueError(f"model.window_seconds gives {frames:.0f} frames, fewer than model.patch_size")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +22,91 @@ SHORTEST_S = 0.1
 RESAMPLING_MARGIN_S = 0.05  # longer than the resampler's filter reaches
 BLOCK = 2**18  # samples of each channel read at once
 SILENCE = 1e-4  # peak below which (-80 dB of full scale) a recording is taken for silent
+LOUDEST = 100.0  # full scale is 1, and headroom takes a recording to 10 or so; beyond lie 16-bit numbers and damage
+FULL_SCALE, CLIPPED = 0.999, 1e-3  # a recording with more than this share of its samples at full scale is clipped
+MOST_CHANNELS = 64  # an array with more has its axes swapped
+
+log = logging.getLogger("s2s.audio")
+
+
+class AudioStream:
+    """Audio of any rate, length and number of channels, read block by block; an hour of it never lies in memory.
+
+    audio: a file, or an array of shape (samples,) or (samples, channels): floats of full scale 1, or signed integers
+    of the full scale of their type; `own_rate` is an array's sample rate. Channels are averaged. Iterating gives mono
+    float32 blocks at `sample_rate`, together what the whole would be resampled to. Raises InputError for audio that
+    is missing, unreadable or not a number somewhere; logs a warning for clipped audio.
+    """
+
+    def __init__(self, audio: str | Path | np.ndarray, sample_rate: int, own_rate: int | None = None):
+        self.audio, self.sample_rate, self.own_rate = audio, sample_rate, own_rate
+        self.name = "the audio array" if isinstance(audio, np.ndarray) else str(audio)
+        self.samples = 0  # given so far
+        self.peak = 0.0  # of the mono samples so far
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        read = clipped = 0
+        with ExitStack() as opened:
+            rate, blocks = self._array() if isinstance(self.audio, np.ndarray) else self._file(opened)
+            stream = None
+            if rate != self.sample_rate:
+                stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
+            for block in blocks:
+                self._check(block, read, rate)
+                clipped += np.count_nonzero(np.abs(block) >= FULL_SCALE) / block.shape[1]
+                read += len(block)
+                mono = block.mean(axis=1, dtype=np.float32)
+                self.peak = max(self.peak, float(np.abs(mono).max(initial=0)))
+                yield self._given(mono if stream is None else stream.resample_chunk(mono))
+            if stream is not None:
+                yield self._given(stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        if clipped > CLIPPED * read:
+            share = f"{clipped / read:.1%} of its samples are at full scale"
+            log.warning("%s: is clipped (%s), so notes may be wrong.", self.name, share)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was heard so far."""
+        return self.peak < SILENCE
+
+    def _given(self, mono: np.ndarray) -> np.ndarray:
+        self.samples += len(mono)
+        return mono
+
+    def _file(self, opened: ExitStack) -> tuple[int, Iterator[np.ndarray]]:
+        if self.own_rate is not None:
+            raise InputError(f"{self.name}: a file says its own sample rate; leave sample_rate out.")
+        file = opened.enter_context(_opened(as_path(self.audio)))
+        return file.samplerate, file.blocks(BLOCK, dtype="float32", always_2d=True)
+
+    def _array(self) -> tuple[int, Iterator[np.ndarray]]:
+        audio = self.audio
+        if not self.own_rate or self.own_rate < 0:
+            raise InputError(f"{self.name} needs its sample rate; give it as sample_rate, in samples per second.")
+        if audio.ndim not in (1, 2) or audio.shape[1:] > (MOST_CHANNELS,) or audio.dtype.kind not in "fi":
+            raise InputError(
+                f"{self.name}: is of shape {audio.shape} and type {audio.dtype}; give floats or signed integers of "
+                "shape (samples,) or (samples, channels)."
+            )
+        full_scale = -float(np.iinfo(audio.dtype).min) if audio.dtype.kind == "i" else 1.0
+        columns = audio.reshape(len(audio), -1) if audio.size else np.zeros((0, 1))
+        starts = range(0, len(columns), BLOCK)
+        return self.own_rate, (columns[start : start + BLOCK] / full_scale for start in starts)
+
+    def _check(self, block: np.ndarray, first: int, rate: int) -> None:
+        """Raises InputError if the block, (samples, channels) from sample `first` on, is no sound."""
+        sound = (np.abs(block) <= LOUDEST).all(axis=1)
+        if sound.all():
+            return
+        row = int(np.argmin(sound))
+        at_s = (first + row) / rate
+        worst = block[row][~(np.abs(block[row]) <= LOUDEST)][0]
+        if np.isfinite(worst):
+            raise InputError(
+                f"{self.name}: has a sample of {worst:.3g} at {at_s:.2f} s; floats of audio lie between -1 and 1, so "
+                "divide it by its full scale."
+            )
+        raise InputError(f"{self.name}: holds samples that are not numbers, from {at_s:.2f} s on; export it again.")
 
 
 def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
@@ -25,34 +115,52 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     Returns float32 of shape (samples,). Raises InputError for a file that is missing, unreadable, empty, shorter
     than 0.1 s, silent, or not a number somewhere.
     """
-    path = as_path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such audio file.")
-    try:
-        with readable(path) as source, soundfile.SoundFile(source) as file:
-            if file.frames < SHORTEST_S * file.samplerate:
-                seconds = file.frames / file.samplerate
-                raise InputError(f"{path}: holds {seconds:.3f} s of audio; at least {SHORTEST_S} s are needed.")
-            waveform = np.concatenate(list(mono_blocks(file, sample_rate)))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise InputError(f"{path}: not a readable audio file ({_reason(error)}).") from None
-    if not np.isfinite(waveform).all():
-        raise InputError(f"{path}: holds samples that are not numbers; export it again.")
-    if np.abs(waveform).max() < SILENCE:
+    stream = AudioStream(path, sample_rate)
+    waveform = np.concatenate([np.zeros(0, np.float32), *stream])
+    if len(waveform) < SHORTEST_S * sample_rate:
+        seconds = len(waveform) / sample_rate
+        raise InputError(f"{path}: holds {seconds:.3f} s of audio; at least {SHORTEST_S} s are needed.")
+    if stream.silent:
         raise InputError(f"{path}: is silent; check the recording's level.")
     return waveform
 
 
-def mono_blocks(file: soundfile.SoundFile, sample_rate: int) -> Iterator[np.ndarray]:
-    """An open file from its start as mono blocks at `sample_rate`, float32; an hour of stereo never lies in memory."""
-    stream = None
-    if file.samplerate != sample_rate:
-        stream = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
-    for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
-        mono = block.mean(axis=1)
-        yield mono if stream is None else stream.resample_chunk(mono)
-    if stream is not None:
-        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """An audio file, open; what libsndfile does not know goes through ffmpeg, where that is installed."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such audio file.")
+    try:
+        with ExitStack() as opened:
+            source = opened.enter_context(readable(path))
+            try:
+                file = soundfile.SoundFile(source)
+            except soundfile.SoundFileError as error:
+                file = soundfile.SoundFile(opened.enter_context(_decoded(path, _reason(error))))
+            yield opened.enter_context(file)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise InputError(f"{path}: not a readable audio file ({_reason(error)}).") from None
+
+
+@contextmanager
+def _decoded(path: Path, reason: str) -> Iterator[Path]:
+    """A FLAC file that ffmpeg made of an audio or video file; `reason` is why libsndfile did not read it."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise InputError(
+            f"{path}: not a readable audio file ({reason}); convert it to WAV, FLAC, OGG or MP3, or install ffmpeg, "
+            "with which M4A and others are read too."
+        )
+    with tempfile.TemporaryDirectory(prefix="s2s-") as scratch:
+        target = Path(scratch) / "audio.flac"
+        # a playlist taken for audio must not reach into the network
+        source = ["-protocol_whitelist", "file", "-i", f"file:{path}", "-map", "0:a:0"]
+        command = [ffmpeg, "-v", "error", "-nostdin", *source, str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["no reason given"]
+            raise InputError(f"{path}: not a readable audio file ({reason}; ffmpeg: {lines[-1].rstrip('.')}).")
+        yield target
 
 
 def read_segment(path: Path, start: int, length: int, sample_rate: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from s2s_lib.data.manifest import SPLITS
 from s2s_lib.data.recipe import TRAIN, Recipe, Studio, Take
 from s2s_lib.data.windows import ALTERATION, ORDER, PHASE, Cutter, Item, WindowShape
 from s2s_lib.errors import InputError
+from s2s_lib.notes import Timeline
 
 GROUP_S = 300.0  # music per group: enough to mix, and some 40 MB in memory
 TRIAL = 32  # pieces composed beforehand to learn how long they get
@@ -83,14 +84,14 @@ class Stream:
         """`count` windows at equal distances, their phase random; the middle of each lies within the recording."""
         if not count:
             return []
-        performance = take.piece.performance
-        waveform = take.waveform(performance, self._cut.sample_rate)
+        waveform = take.waveform(take.piece.performance, self._cut.sample_rate)
+        timeline = Timeline(take.piece.performance)
         phase = np.random.default_rng((self._seed, epoch, piece, 0, PHASE)).uniform()
         starts_s = (np.arange(count) + phase) * take.duration_s / count - self._cut.shape.span_s / 2
         return [
             self._cut(
                 partial(segment, waveform),
-                performance,
+                timeline,
                 start_s,
                 np.random.default_rng((self._seed, epoch, piece, part, ALTERATION)),
             )

@@ -13,7 +13,7 @@ from s2s_lib.config import AugmentationConfig
 from s2s_lib.data.audio import read_segment
 from s2s_lib.data.manifest import Manifest
 from s2s_lib.errors import InputError
-from s2s_lib.notes import Performance, Timeline
+from s2s_lib.notes import Timeline
 from s2s_lib.targets import encode
 
 # generators of their own: the order of an epoch, where a clip is cut, how a window is altered
@@ -48,7 +48,7 @@ class Cutter:
     def __call__(
         self,
         read: Callable[[int, int], np.ndarray],
-        performance: Performance,
+        timeline: Timeline,
         start_s: float,
         rng: np.random.Generator | None = None,
     ) -> Item:
@@ -65,6 +65,7 @@ class Cutter:
 
             waveform = augment(waveform, self.sample_rate, self.augmentation, rng)
         grid_start_s = first / self.sample_rate + shape.first_frame_s  # the sample grid's rounding included
+        performance = timeline.between(grid_start_s - AROUND_S, grid_start_s + shape.span_s + AROUND_S)
         return {"waveform": waveform, **vars(encode(performance, grid_start_s, shape.frames, shape.frame_s))}
 
 
@@ -111,9 +112,7 @@ class Windows:
             phase = np.random.default_rng((self.seed, self.epoch, clip, 0, PHASE)).uniform(-0.5, 0.5)
             rng = np.random.default_rng((self.seed, self.epoch, clip, part, ALTERATION))
         read = partial(read_segment, self.manifest.samples[clip].audio, sample_rate=self.manifest.sample_rate)
-        start_s = (part + phase) * self.shape.span_s
-        performance = self._timeline(clip).between(start_s - AROUND_S, start_s + self.shape.span_s + AROUND_S)
-        return self._cut(read, performance, start_s, rng)
+        return self._cut(read, self._timeline(clip), (part + phase) * self.shape.span_s, rng)
 
     def _timeline(self, clip: int) -> Timeline:
         if clip not in self._timelines:

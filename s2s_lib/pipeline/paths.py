@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s2s_lib.config import EMBEDDED_SOUNDFONT, SCRATCH, SYSTEM_SOUNDFONTS, Config
+from s2s_lib.config import EMBEDDED_SOUNDFONT, RELEASED, SCRATCH, SYSTEM_SOUNDFONTS, Config
 from s2s_lib.files import is_url
 
 BUILT_IN_MIDI = ("bwv846",)
@@ -35,7 +35,7 @@ def absolute_paths(config: Config, base: Path) -> Config:
     dataset.reference_midi = _absolute(dataset.reference_midi, base)
     effects = config.audio.augmentation
     effects.noise_dir, effects.reverb_dir = _absolute(effects.noise_dir, base), _absolute(effects.reverb_dir, base)
-    config.model.encoder_name = _existing(config.model.encoder_name, base, SCRATCH)
+    config.model.encoder_name = _existing(config.model.encoder_name, base, RELEASED, SCRATCH)
     training.resume = _absolute(training.resume, base)
     evaluation.model_path = _absolute(evaluation.model_path, base)
     evaluation.midi = [name if name in BUILT_IN_MIDI else str(_join(base, name)) for name in evaluation.midi]

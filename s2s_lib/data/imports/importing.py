@@ -11,7 +11,7 @@ from typing import Any
 import soundfile
 
 from s2s_lib.config import Config
-from s2s_lib.data.audio import mono_blocks
+from s2s_lib.data.audio import AudioStream
 from s2s_lib.data.imports.check import Checked, check_pair
 from s2s_lib.data.imports.layouts import Found, Pair, find_pairs
 from s2s_lib.data.manifest import SPLITS, Manifest, load_manifests, manifest_path, write_manifests
@@ -146,11 +146,10 @@ def _copy_audio(source: Path, target: Path, sample_rate: int) -> None:
     """Writes a recording as mono 16-bit FLAC, block by block."""
     try:
         with (
-            soundfile.SoundFile(source) as file,
             atomic_path(target) as temporary,
             soundfile.SoundFile(temporary, "w", sample_rate, 1, "PCM_16", format="FLAC") as copy,
         ):
-            for block in mono_blocks(file, sample_rate):
+            for block in AudioStream(source, sample_rate):
                 copy.write(block)
     except soundfile.SoundFileError as error:
         raise InputError(f"{source}: can't be copied ({str(error).split(': ')[-1].rstrip('.')}).") from None
