@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,17 @@ from safetensors import SafetensorError
 from transformers import ASTFeatureExtractor, ASTModel
 from transformers.utils import logging
 
-from s2s_lib.config import RELEASED, SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
+from s2s_lib.config import RELEASED, RELEASED_FOLDER, SCRATCH, SCRATCH_WINDOW_S, AudioConfig, Config, ModelConfig
 from s2s_lib.errors import InputError
 from s2s_lib.features import FeatureSettings
 from s2s_lib.model import PITCH, SPECIAL_TOKENS, TranscriptionConfig, TranscriptionModel, patch_grid
-
-RELEASED_FOLDER = Path(__file__).with_name("released")  # the weights that come with the package
 
 
 def build_model(config: Config) -> TranscriptionModel:
     """The model that training starts from, as `config.model` asks; weights that are not loaded are random.
 
-    `encoder_name` is 'released', 'scratch', a Hugging Face id of an AST, a folder of an AST made by save_pretrained, or a folder
-    of a whole model made by training. Raises InputError if it can't be had or contradicts the config.
+    `encoder_name` is 'released', 'scratch', a Hugging Face id of an AST, a folder of an AST made by save_pretrained,
+    or a folder of a whole model made by training. Raises InputError if it can't be had or contradicts the config.
     """
     settings = config.model
     released = settings.encoder_name == RELEASED
@@ -46,30 +45,47 @@ def build_model(config: Config) -> TranscriptionModel:
 
 
 def load_model(folder: str | Path) -> TranscriptionModel:
-    """A model that save_pretrained wrote. Raises InputError if it is missing, truncated, or of another shape."""
+    """A model that save_pretrained wrote, in single precision whatever its file has.
+
+    Raises InputError if it is missing, truncated, of another shape or of another version of this package.
+    """
     folder = Path(folder)
+    released = folder == RELEASED_FOLDER
+    way_out = "install Sound2Sheet again" if released else "train it again"
     if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-        raise InputError(
-            f"{folder}: holds no model (config.json and model.safetensors); train one, "
-            "or name another with --model-path."
-        )
+        instead = way_out if released else "train one, or name another with --model-path"
+        raise InputError(f"{folder}: holds no model (config.json and model.safetensors); {instead}.")
     if _model_type(folder) != TranscriptionConfig.model_type:
         raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
+    _refuse_other_version(folder, way_out)
     try:
         with no_bars():
-            model, found = TranscriptionModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+            model, found = TranscriptionModel.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            )
     except (SafetensorError, OSError, EOFError) as error:
-        raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); train it again.") from None
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); {way_out}.") from None
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); train it again.") from None
+        raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); {way_out}.") from None
     wrong = [*found["missing_keys"], *found["unexpected_keys"]]
     if wrong:
         raise InputError(
             f"{folder}: its weights do not fit its config.json ({len(wrong)} of them, such as {sorted(wrong)[0]}); "
-            "train it again."
+            f"{way_out}."
         )
     return model
+
+
+def _refuse_other_version(folder: Path, way_out: str) -> None:
+    """Raises InputError unless a model's features are described by the keys that this version writes."""
+    saved = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("features")
+    keys = set(saved) if isinstance(saved, dict) else set()
+    known = {field.name for field in fields(FeatureSettings)}
+    if known - keys:
+        raise InputError(f"{folder}: was made by an older version of Sound2Sheet; {way_out}.")
+    if keys - known:
+        raise InputError(f"{folder}: was made by a newer version of Sound2Sheet; update it, or {way_out}.")
 
 
 @contextmanager
@@ -133,8 +149,8 @@ def _pretrained_encoder(config: Config) -> tuple[ASTModel, FeatureSettings]:
             reason = str(error).splitlines()[0]
             raise InputError(f"model.encoder_name {name!r}: the folder is incomplete ({reason}).", usage=True) from None
         raise InputError(
-            f"model.encoder_name {name!r} can't be reached and is not cached; go online once, or use 'scratch' or "
-            "the path of a folder made by save_pretrained.", usage=True
+            f"model.encoder_name {name!r} can't be reached and is not cached; go online once, or use 'released', "
+            "'scratch' or the path of a folder made by save_pretrained.", usage=True
         ) from None  # fmt: skip
     if found["missing_keys"]:
         raise InputError(

@@ -26,6 +26,16 @@ ONSET_HALF_WIDTH = 1.5  # frames from an onset to where its label is 0
 SHORTEST_NOTE_S = 0.01
 MAX_VELOCITY = 127
 PEDAL_DOWN = 127
+PEDAL_THRESHOLD = 0.5  # probability from which the sustain pedal is down
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probability from which an onset is a note, and below which its key is released and its sound has ended."""
+
+    onset: float = 0.25
+    held: float = 0.4
+    sounding: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -84,9 +94,9 @@ def _cover(track: np.ndarray, start: float, end: float) -> None:
     track[first:last] = np.minimum(track[first:last] + np.clip(share, 0, 1), 1)
 
 
-def decode(grid: Grid, start_s: float, frame_s: float, onset_threshold: float, frame_threshold: float) -> Performance:
+def decode(grid: Grid, start_s: float, frame_s: float, thresholds: Thresholds) -> Performance:
     """Notes, with their pedal-extended ends, and pedal of a grid of probabilities; see Decoder."""
-    decoder = Decoder(start_s, frame_s, onset_threshold, frame_threshold)
+    decoder = Decoder(start_s, frame_s, thresholds)
     decoder.add(grid)
     return decoder.finish()
 
@@ -105,14 +115,14 @@ class _Struck:
 class Decoder:
     """Grids of probabilities that follow each other to one performance, whatever the lengths they are cut to.
 
-    A note starts at each local maximum of the onset probability from `onset_threshold` up, moved by its shift. Its
-    key is released where `held` falls below `frame_threshold`, it ends where `sounding` does, both at the latest
-    where the key is struck again; and it never ends before its key is released.
+    A note starts at each local maximum of the onset probability from its threshold up, moved by its shift. Its key
+    is released where `held` falls below its threshold, it ends where `sounding` does, both at the latest where the
+    key is struck again; and it never ends before its key is released.
     """
 
-    def __init__(self, start_s: float, frame_s: float, onset_threshold: float, frame_threshold: float):
+    def __init__(self, start_s: float, frame_s: float, thresholds: Thresholds):
         self._start_s, self._frame_s = start_s, frame_s
-        self._onset_threshold, self._frame_threshold = onset_threshold, frame_threshold
+        self._thresholds = thresholds
         # an onset is known with the frame behind it: row 0 is the last frame that is done with, before all at first
         self._rows, self._row_0 = Grid.empty(1), -1
         self._struck: dict[int, _Struck] = {}
@@ -136,9 +146,9 @@ class Decoder:
         self.add(Grid.empty(1))
         for key, note in self._struck.items():
             if note.release == np.inf:
-                note.release = self._crossing(self._rows.held[:, key], 1)
+                note.release = _crossing(self._rows.held[:, key], 1, self._thresholds.held, self._row_0)
             if note.end == np.inf:
-                note.end = self._crossing(self._rows.sounding[:, key], 1)
+                note.end = _crossing(self._rows.sounding[:, key], 1, self._thresholds.sounding, self._row_0)
             self._write(key, note, np.inf)
         self._notes.sort()
         return Performance(
@@ -148,19 +158,19 @@ class Decoder:
     def _follow_keys(self, rows: Grid) -> None:
         """Finds onsets and ends in all rows but the first, which is done with, and the last."""
         before, here, after = rows.onset[:-2], rows.onset[1:-1], rows.onset[2:]
-        peak = (here >= self._onset_threshold) & (here >= before) & (here > after)
+        peak = (here >= self._thresholds.onset) & (here >= before) & (here > after)
         for key in sorted({*np.flatnonzero(peak.any(axis=0)).tolist(), *self._struck}):
             self._follow_key(rows, key, (np.flatnonzero(peak[:, key]) + 1).tolist())
 
     def _follow_key(self, rows: Grid, key: int, struck: list[int]) -> None:
-        held, sounding = rows.held[:, key], rows.sounding[:, key]
-        released, silent = (np.flatnonzero(track[1:-1] < self._frame_threshold) + 1 for track in (held, sounding))
+        release = _Falls(rows.held[:, key], self._thresholds.held, self._row_0)
+        end = _Falls(rows.sounding[:, key], self._thresholds.sounding, self._row_0)
         note = self._struck.get(key)
         for row in [*struck, None]:
             if note is not None:
-                span = note.frame + 1 - self._row_0, len(held) - 2 if row is None else row
-                note.release = min(note.release, self._first_crossing(held, released, *span))
-                note.end = min(note.end, self._first_crossing(sounding, silent, *span))
+                span = note.frame + 1 - self._row_0, len(rows.pedal) - 2 if row is None else row
+                note.release = min(note.release, release.first(*span))
+                note.end = min(note.end, end.first(*span))
             if row is not None:
                 shift = np.clip(float(rows.shift[row, key]), -ONSET_HALF_WIDTH, ONSET_HALF_WIDTH)
                 onset = self._row_0 + row + 0.5 + float(shift)
@@ -169,20 +179,6 @@ class Decoder:
                 velocity = np.clip(round(float(rows.velocity[row, key]) * MAX_VELOCITY), 1, MAX_VELOCITY)
                 note = _Struck(self._row_0 + row, onset, int(velocity))
         self._struck[key] = note
-
-    def _first_crossing(self, track: np.ndarray, below: np.ndarray, first: int, last: int) -> float:
-        """Where the track falls below the threshold in rows `first` to `last`; `below` lists its low rows."""
-        found = int(np.searchsorted(below, first))
-        if found == len(below) or below[found] > last:
-            return np.inf
-        return self._crossing(track, int(below[found]))
-
-    def _crossing(self, track: np.ndarray, row: int) -> float:
-        """Where between the centres of a row and the one before the threshold is crossed, in frames."""
-        before, after = float(track[row - 1]), float(track[row])
-        if (before < self._frame_threshold) == (after < self._frame_threshold):
-            return self._row_0 + row - 0.5
-        return self._row_0 + row - 0.5 + (before - self._frame_threshold) / (before - after)
 
     def _write(self, key: int, note: _Struck, next_onset: float) -> None:
         onset_s = max(0.0, self._time(note.onset))
@@ -193,11 +189,35 @@ class Decoder:
 
     def _move_pedal(self, track: np.ndarray, new: int) -> None:
         """Pedal movements where the rows from `new` on cross the threshold."""
-        down = np.concatenate([[self._pedal_down], track[new:] >= self._frame_threshold])
+        down = np.concatenate([[self._pedal_down], track[new:] >= PEDAL_THRESHOLD])
         for row in np.flatnonzero(down[1:] != down[:-1]).tolist():
-            time_s = max(0.0, self._time(self._crossing(track, new + row)))
+            time_s = max(0.0, self._time(_crossing(track, new + row, PEDAL_THRESHOLD, self._row_0)))
             self._pedal.append(PedalEvent(time_s, PEDAL_DOWN if down[row + 1] else 0))
         self._pedal_down = bool(down[-1])
 
     def _time(self, frame: float) -> float:
         return self._start_s + frame * self._frame_s
+
+
+class _Falls:
+    """Where a track of probabilities, whose row 0 is frame `row_0`, falls below a threshold."""
+
+    def __init__(self, track: np.ndarray, threshold: float, row_0: int):
+        self._track, self._threshold, self._row_0 = track, threshold, row_0
+        self._below = np.flatnonzero(track[1:-1] < threshold) + 1
+
+    def first(self, first: int, last: int) -> float:
+        """The first fall in rows `first` to `last`, in frames; infinite if there is none."""
+        found = int(np.searchsorted(self._below, first))
+        if found == len(self._below) or self._below[found] > last:
+            return np.inf
+        return _crossing(self._track, int(self._below[found]), self._threshold, self._row_0)
+
+
+def _crossing(track: np.ndarray, row: int, threshold: float, row_0: int) -> float:
+    """Where between the centres of a row and the one before a threshold is crossed, in frames."""
+    before, after = float(track[row - 1]), float(track[row])
+    middle = row_0 + row - 0.5
+    if (before < threshold) == (after < threshold):
+        return middle
+    return middle + (before - threshold) / (before - after)

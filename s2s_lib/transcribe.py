@@ -18,7 +18,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.model import TranscriptionModel
 from s2s_lib.notes import Performance
 from s2s_lib.pretrained import load_model
-from s2s_lib.targets import Decoder, Grid
+from s2s_lib.targets import Decoder, Grid, Thresholds
 
 MARGIN = 1 / 8  # share of a window's frames dropped at each end, where the model lacks context
 
@@ -55,19 +55,35 @@ class Transcriber:
         """Notes, with their pedal-extended ends, and sustain pedal of a recording of any length.
 
         audio: a file, or an array of shape (samples,) or (samples, channels) with its `sample_rate`; see AudioStream.
-        evaluation: thresholds, and how many windows go through the model at once. `_phase` is how many frames the
-        windows lie earlier than they would. Raises InputError for audio that is of no use; a recording without
-        notes gives none, and a warning that says why.
+        evaluation: thresholds in the place of the model's own, and how many windows go through the model at once.
+        `_phase` is how many frames the windows lie earlier than they would. Raises InputError for audio that is of
+        no use; a recording without notes gives none, and a warning that says why.
         """
         evaluation = evaluation or EvaluationConfig()
         config = self.model.config
         stream = AudioStream(audio, config.feature_settings.sample_rate, sample_rate)
-        decoder = Decoder(0.0, config.frame_s, evaluation.onset_threshold, evaluation.frame_threshold)
+        decoder = Decoder(0.0, config.frame_s, self._thresholds(evaluation))
         for grid in self._grids(stream, evaluation.batch_size, _phase):
             decoder.add(grid)
         if not stream.samples:
             raise InputError(f"{stream.name}: holds no audio; name a recording.")
         return _heard(decoder.finish(), stream)
+
+    def grid(self, audio: np.ndarray, sample_rate: int, batch_size: int) -> Grid:
+        """Probabilities for a whole short recording; frame k of the grid starts at k * frame_s seconds."""
+        stream = AudioStream(audio, self.model.config.feature_settings.sample_rate, sample_rate)
+        parts = [vars(grid) for grid in self._grids(stream, batch_size, 0)]
+        return Grid(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+    def _thresholds(self, evaluation: EvaluationConfig) -> Thresholds:
+        """The model's own, tuned in validation, where `evaluation` names none."""
+        own = Thresholds(**self.model.config.thresholds)
+        onset, end = evaluation.onset_threshold, evaluation.frame_threshold
+        return Thresholds(
+            own.onset if onset is None else onset,
+            own.held if end is None else end,
+            own.sounding if end is None else end,
+        )
 
     def _grids(self, stream: AudioStream, batch_size: int, phase: int) -> Iterator[Grid]:
         """Probabilities of the whole recording, in turn; frame k of them all starts at k * frame_s seconds."""

@@ -13,10 +13,10 @@ SMALL = {
         "samples": 6, "complexity": "simple", "min_notes": 4, "max_notes": 30, "min_duration": 3.0,
         "max_duration": 4.0, "train_split": 0.5, "val_split": 0.25, "num_workers": 1,
     },
-    "audio": {"n_mels": 48},
     "model": {
-        "hidden_size": 32, "num_decoder_layers": 1, "num_decoder_heads": 2, "encoder_hidden_size": 32,
-        "num_encoder_layers": 1, "num_encoder_heads": 2, "window_seconds": 1.28, "device": "cpu",
+        "encoder_name": "scratch", "hidden_size": 16, "num_decoder_layers": 1, "num_decoder_heads": 2,
+        "encoder_hidden_size": 16, "num_encoder_layers": 1, "num_encoder_heads": 2, "window_seconds": 1.28,
+        "device": "cpu",
     },
     "training": {"batch_size": 4, "num_epochs": 2, "learning_rate": 1e-3, "warmup_steps": 2, "trackers": []},
 }  # fmt: skip

@@ -28,7 +28,7 @@ from s2s_lib.pipeline import inputs, paths
 FLAGS = [flag for flags in schema_flags().values() for flag in flags]
 DOCUMENTED_FLAGS = """
     --name --seed --samples --complexity --min-notes --max-notes --min-duration --max-duration --soundfont
-    --key-signatures --sample-rate --n-mels --no-augmentation --encoder --freeze-encoder --hidden-size
+    --key-signatures --sample-rate --no-augmentation --encoder --freeze-encoder --hidden-size
     --num-decoder-layers --device --batch-size --epochs --lr --warmup-steps --gradient-accumulation-steps
     --no-mixed-precision --num-workers --resume --no-eval --no-viz --model-path --output-dir --checkpoint-dir --log-dir
 """.split()
@@ -38,8 +38,7 @@ SPECIAL = {  # values that the schema's limits leave
     "--complexity": (["complex"], "complex"),
     "--device": (["cpu"], "cpu"),
     "--sample-rate": (["22050"], 22050),
-    "--hidden-size": (["96"], 96),
-    "--n-mels": (["96"], 96),
+    "--hidden-size": (["64"], 64),
     "--min-notes": (["11"], 11),
     "--min-duration": (["6.5"], 6.5),
     "--audio": (["a.wav", "b.wav"], ["a.wav", "b.wav"]),
@@ -181,7 +180,7 @@ def test_own_files_go_by_bare_name(s2s: Callable[..., Outcome]) -> None:
         (["run", "--output-dir", "a-file"], "--output-dir"),
         (["run", "--log-dir", "a-file/logs"], "can't be written to"),
         (["run", "--name", "../up"], "--name (output.name)"),
-        (["run", "--freeze-encoder"], "would freeze random weights"),
+        (["run", "--encoder", "scratch", "--freeze-encoder"], "would freeze random weights"),
         (["run", "--set", "dataset.synthesize_audio=false"], "no audio to train on"),
         (["run", "--samples", "2"], "the val split would hold no piece: dataset.samples 2 are too few"),
         (["run", "--set", "dataset.val_split=0"], "the val split would hold no piece: dataset.val_split is 0"),
@@ -191,9 +190,9 @@ def test_own_files_go_by_bare_name(s2s: Callable[..., Outcome]) -> None:
         (["run", "--resume", "model"], "model: is no checkpoint"),
         (["run", "--eval-only", "--no-eval"], "nothing to do"),
         (["train"], "s2s generate"),
-        (["evaluate"], "there is no model"),
-        (["run", "--eval-only"], "there is no model"),
-        (["evaluate", "--eval-only"], "there is no model"),
+        (["evaluate"], "there is no dataset"),
+        (["run", "--eval-only"], "there is no dataset"),
+        (["evaluate", "--eval-only"], "there is no dataset"),
         (["evaluate", "--model-path", "nowhere"], "nowhere: holds no model"),
         (["evaluate", "--model-path", "model"], "there is no dataset"),
         (["evaluate", "--model-path", "model", "--midi", "none.mid"], "none.mid: there is no such MIDI file"),
@@ -309,15 +308,15 @@ def test_chain_started_by_several_ranks_is_refused(
 
 
 def test_reserved_names_are_not_taken_for_files(s2s: Callable[..., Outcome], tmp_path: Path) -> None:
-    """Whatever lies in the working folder, 'scratch', 'embedded' and 'bwv846' mean what they mean."""
-    (tmp_path / "scratch").mkdir()
+    """Whatever lies in the working folder, 'released', 'embedded' and 'bwv846' mean what they mean."""
+    (tmp_path / "released").mkdir()
     (tmp_path / "embedded").write_text("no soundfont")
     (tmp_path / "bwv846").write_text("no MIDI file")
     arguments = ["--samples", "3", "--complexity", "simple", "--midi", "bwv846", "--set", "output.html=false"]
     outcome = s2s("generate", *arguments, "--num-workers", "1", "--soundfont", "embedded")
     assert outcome.code == 0, outcome.err
     saved = Config.load(tmp_path / "runs" / "default" / "parameters.yaml")
-    assert saved.model.encoder_name == "scratch"
+    assert saved.model.encoder_name == "released"
     assert saved.dataset.soundfonts == ["embedded"]
     assert saved.evaluation.midi == ["bwv846"]
     state = (tmp_path / "runs" / "default" / "state.json").read_text()

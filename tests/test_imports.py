@@ -18,7 +18,7 @@ LAYERS = {
         "strings", "targets", "variation",
     },
     2: {"data", "score", "transcribe"},
-    3: {"evaluate", "train"},
+    3: {"benchmark", "evaluate", "train", "tuning"},
     4: {"report"},
     5: {"cli", "notebook", "pipeline"},
 }  # fmt: skip
@@ -28,7 +28,7 @@ BESIDE = {
     ("config", "errors"), ("config", "files"), ("progress", "files"), ("files", "errors"),
     ("pianos", "soundfonts"), ("render", "pianos"), ("render", "soundfonts"), ("soundfonts", "strings"),
     ("pretrained", "model"), ("pretrained", "features"), ("model", "features"),
-    ("cli", "pipeline"), ("notebook", "pipeline"),
+    ("transcribe", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
 }  # fmt: skip
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.stem.startswith("__"))

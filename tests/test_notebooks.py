@@ -41,8 +41,8 @@ def parameters(path: Path) -> dict[str, dict]:
     return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in body}
 
 
-def test_there_are_three() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_generate", "02_train", "03_evaluate"]
+def test_there_are_the_stages_and_the_benchmark() -> None:
+    assert [path.stem for path in NOTEBOOKS] == ["01_generate", "02_train", "03_evaluate", "benchmark"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -80,7 +80,7 @@ def test_pip_alone_brings_fluidsynth() -> None:
     assert "fluidsynth" not in names  # another project's name on the package index
 
 
-def test_wheel_carries_notebooks_and_parameters(tmp_path: Path) -> None:
+def test_wheel_carries_notebooks_parameters_and_weights(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
@@ -89,6 +89,7 @@ def test_wheel_carries_notebooks_and_parameters(tmp_path: Path) -> None:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "site")
     sources = {f"{folder}/{p.name}" for folder in ("notebooks", "parameters") for p in (ROOT / folder).glob("*.*")}
+    sources |= {f"released/{path.name}" for path in (ROOT / "s2s_lib" / "released").glob("*")}
     assert {f"s2s_lib/{name}" for name in sources} <= names
     assert not [name for name in names if name.startswith(("tests", "runs", "notebooks"))]
     inside = subprocess.run(

@@ -9,7 +9,7 @@ from small import TUNE
 from s2s_lib.compose import compose
 from s2s_lib.config import DatasetConfig
 from s2s_lib.notes import Note, PedalEvent, Performance, extend_by_pedal
-from s2s_lib.targets import Decoder, Grid, decode, encode
+from s2s_lib.targets import Decoder, Grid, Thresholds, decode, encode
 
 FRAME_S = 0.02
 
@@ -40,7 +40,7 @@ def test_a_window_sees_only_its_own_time() -> None:
 @pytest.mark.parametrize("start_s", [0.0, -0.1237])
 def test_round_trip(start_s: float) -> None:
     frames = 200
-    back = decode(encode(TUNE, start_s, frames, FRAME_S), start_s, FRAME_S, 0.4, 0.5)
+    back = decode(encode(TUNE, start_s, frames, FRAME_S), start_s, FRAME_S, Thresholds(0.4, 0.5, 0.5))
     assert [(n.pitch, n.velocity) for n in back.notes] == [(n.pitch, n.velocity) for n in TUNE.notes]
     assert np.allclose([n.onset_s for n in back.notes], [n.onset_s for n in TUNE.notes], atol=1e-4)
     assert np.allclose([n.offset_s for n in back.notes], [n.offset_s for n in TUNE.notes], atol=FRAME_S / 2)
@@ -61,7 +61,7 @@ def test_composed_music_survives_the_grid(complexity: str) -> None:
     for seed in range(8):
         piece = compose(np.random.default_rng(seed), DatasetConfig(complexity=complexity, max_notes=300))
         frames = int(piece.performance.end_s / FRAME_S) + 5
-        back = decode(encode(piece.performance, 0.0, frames, FRAME_S), 0.0, FRAME_S, 0.4, 0.5)
+        back = decode(encode(piece.performance, 0.0, frames, FRAME_S), 0.0, FRAME_S, Thresholds(0.4, 0.5, 0.5))
         found = {(n.pitch, round(n.onset_s, 2)) for n in back.notes}
         found |= {(n.pitch, round(n.onset_s + 0.001, 2)) for n in back.notes}
         found |= {(n.pitch, round(n.onset_s - 0.001, 2)) for n in back.notes}
@@ -72,7 +72,7 @@ def test_composed_music_survives_the_grid(complexity: str) -> None:
 
 def test_a_repeated_note_ends_where_it_is_struck_again() -> None:
     played = Performance((Note(0.1, 0.3, 60, 80), Note(0.3, 0.5, 60, 80)))
-    back = decode(encode(played, 0.0, 40, FRAME_S), 0.0, FRAME_S, 0.4, 0.5)
+    back = decode(encode(played, 0.0, 40, FRAME_S), 0.0, FRAME_S, Thresholds(0.4, 0.5, 0.5))
     assert len(back.notes) == 2
     assert back.notes[0].offset_s == pytest.approx(0.3, abs=1e-4)
 
@@ -81,9 +81,10 @@ def test_thresholds_count() -> None:
     grid = Grid.empty(20)
     grid.onset[5, 30] = 0.5
     grid.held[5:10, 30] = 0.6
-    assert len(decode(grid, 0.0, FRAME_S, 0.5, 0.4).notes) == 1
-    assert decode(grid, 0.0, FRAME_S, 0.51, 0.4).notes == ()
-    longer, shorter = (decode(grid, 0.0, FRAME_S, 0.5, threshold).notes[0].offset_s for threshold in (0.1, 0.55))
+    assert len(decode(grid, 0.0, FRAME_S, Thresholds(0.5, 0.4, 0.4)).notes) == 1
+    assert decode(grid, 0.0, FRAME_S, Thresholds(0.51, 0.4, 0.4)).notes == ()
+    tried = (Thresholds(0.5, held) for held in (0.1, 0.55))
+    longer, shorter = (decode(grid, 0.0, FRAME_S, thresholds).notes[0].offset_s for thresholds in tried)
     assert shorter < longer
 
 
@@ -92,7 +93,7 @@ def test_a_note_never_ends_before_its_key_is_released() -> None:
     grid.onset[5, 30] = 0.9
     grid.held[5:12, 30] = 1
     grid.sounding[5:8, 30] = 1
-    back = decode(grid, 0.0, FRAME_S, 0.5, 0.5)
+    back = decode(grid, 0.0, FRAME_S, Thresholds(0.5, 0.5, 0.5))
     assert back.notes[0].offset_s == pytest.approx(0.24)
     assert back.extended == back.notes
 
@@ -111,10 +112,10 @@ def random_grid(seed: int, frames: int) -> Grid:
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 def test_a_grid_in_blocks_gives_what_it_gives_whole(size: int) -> None:
     grid = random_grid(size, 150)
-    decoder = Decoder(-0.1, FRAME_S, 0.5, 0.4)
+    decoder = Decoder(-0.1, FRAME_S, Thresholds(0.5, 0.4, 0.4))
     for start in range(0, 150, size):
         decoder.add(Grid(**{name: values[start : start + size] for name, values in vars(grid).items()}))
-    whole = decode(grid, -0.1, FRAME_S, 0.5, 0.4)
+    whole = decode(grid, -0.1, FRAME_S, Thresholds(0.5, 0.4, 0.4))
     assert len(whole.notes) > 300
     assert decoder.finish() == whole
 
@@ -132,7 +133,7 @@ def test_notes_of_a_grid_are_those_found_one_by_one() -> None:
             earliest = min(at, low[0] - 0.5) if low else min(at, 119.5)
             latest = max(min(at, low[0] + 0.5) if low else at, time + 0.5)
             found.append((max(0.0, time * FRAME_S), key + 21, earliest * FRAME_S, latest * FRAME_S))
-    notes = decode(grid, 0.0, FRAME_S, 0.5, 0.4).notes
+    notes = decode(grid, 0.0, FRAME_S, Thresholds(0.5, 0.4, 0.4)).notes
     assert len(notes) == len(found)
     for note, (onset_s, pitch, earliest_s, latest_s) in zip(
         sorted(notes, key=lambda n: (n.pitch, n.onset_s)), sorted(found, key=lambda f: (f[1], f[0])), strict=True
@@ -142,4 +143,4 @@ def test_notes_of_a_grid_are_those_found_one_by_one() -> None:
 
 
 def test_an_empty_grid_is_an_empty_performance() -> None:
-    assert decode(Grid.empty(0), 0.0, FRAME_S, 0.5, 0.4) == Performance((), (), ())
+    assert decode(Grid.empty(0), 0.0, FRAME_S, Thresholds(0.5, 0.4, 0.4)) == Performance((), (), ())

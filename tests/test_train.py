@@ -123,9 +123,7 @@ def test_accumulation_takes_the_mean_of_its_batches(run: Runs, monkeypatch: pyte
         steps.clear()
         trainer = _trainer(run(name, training={**settings, "num_epochs": 1, "max_grad_norm": 1e9}))
         for module in trainer.model.modules():  # dropout would differ with the batches' sizes
-            if isinstance(module, torch.nn.MultiheadAttention):
-                module.dropout = 0.0
-            elif isinstance(module, torch.nn.Dropout):
+            if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
         trainer.fit()
         assert len(steps) == trainer.steps_per_epoch == trainer.history.epochs[0]["steps"]
@@ -182,18 +180,17 @@ def test_full_precision_when_asked(run: Runs, monkeypatch: pytest.MonkeyPatch) -
 def test_a_frozen_encoder_stays_as_it_was(run: Runs, tmp_path: Path) -> None:
     from transformers import ASTConfig, ASTFeatureExtractor, ASTModel
 
-    tiny = ASTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_mel_bins=64,
+    tiny = ASTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_mel_bins=64,
                      max_length=128)  # fmt: skip
     ASTModel(tiny).save_pretrained(tmp_path / "ast")
     ASTFeatureExtractor(num_mel_bins=64, max_length=128).save_pretrained(tmp_path / "ast")
     sizes = {"encoder_name": str(tmp_path / "ast"), "freeze_encoder": True, "window_seconds": None}
-    config = run(model=sizes, audio={"n_mels": 64}, training={"num_epochs": 1})
+    config = run(model=sizes, training={"num_epochs": 1})
     before = build_model(config).state_dict()
     train(config)
     after = load_model(config.output.model).state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
-    assert "encoder" not in changed
-    assert "decoder" in changed
+    assert changed == {"to_memory", "to_queries", "layers", "norm", "head", "pedal"}
 
 
 def test_two_processes_train_together(run: Runs) -> None:

@@ -11,8 +11,17 @@ from pathlib import Path
 from s2s_lib.cli.flags import Flag, Parser, schema_flags
 from s2s_lib.cli.listing import soundfonts_listing
 from s2s_lib.cli.resolve import resolve
+from s2s_lib.config import Config
 from s2s_lib.errors import InputError
-from s2s_lib.pipeline import STAGES, StageError, import_dataset, run_pipeline, scores_summary
+from s2s_lib.pipeline import (
+    STAGES,
+    StageError,
+    import_dataset,
+    install_peers,
+    run_benchmark,
+    run_pipeline,
+    scores_summary,
+)
 
 __all__ = ["Flag", "main", "schema_flags"]
 
@@ -22,6 +31,7 @@ COMMANDS = {
     "import": "take paired recordings and MIDI files as a dataset: MAESTRO, MAPS, SMD or any folder of pairs",
     "train": "train a model on the run's dataset",
     "evaluate": "transcribe and score the run's test split, MIDI files or recordings",
+    "bench": "set our transcriber beside other tools on the same recordings",
     "soundfonts": "list soundfonts and their pianos",
     "config": "print the resolved config as YAML and run nothing",
 }
@@ -36,12 +46,15 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     parsers = {}
     for command, text in COMMANDS.items():
         parsers[command] = commands.add_parser(command, help=text, description=text, allow_abbrev=False)
-    for command in {*STAGES, "run", "config"}:
+    for command in {*STAGES, "run", "bench", "config"}:
         _add_flags(parsers[command], schema_flags())
     for command in {*STAGES, "run"}:
         parsers[command].add_argument(
             "--eval-only", action="store_true", help="evaluate the model that is there and do nothing else"
         )
+    parsers["bench"].add_argument(
+        "--install-peers", action="store_true", help="install the tools to set beside ours, and do nothing else"
+    )
     _add_import(parsers["import"])
     parsers["soundfonts"].add_argument(
         "names", metavar="NAME", nargs="*", default=["system"],
@@ -101,6 +114,8 @@ def _run(arguments: Sequence[str]) -> int:
         config = resolve(options, ("generate",))
         print(import_dataset(config, Path(options.folder), options.format, options.skip_bad, options.copy))
         return 0
+    if options.command == "bench":
+        return _bench(resolve(options, ("bench",)), options.install_peers)
     stages = _stages(options)
     config = resolve(options, stages)
     if options.command == "config":
@@ -111,6 +126,15 @@ def _run(arguments: Sequence[str]) -> int:
         print(scores_summary(result.scores))
     for stage, page in result.reports.items():
         print(f"{stage}: {_short(page)}")
+    return 0
+
+
+def _bench(config: Config, install: bool) -> int:
+    if install:
+        print(install_peers(config))
+        return 0
+    table, page = run_benchmark(config)
+    print(f"{table}\nbench: {_short(page)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from s2s_lib.config.benchmark import BenchmarkConfig, PeerName
 from s2s_lib.config.dataset import EMBEDDED_SOUNDFONT, MAJOR_KEYS, MINOR_KEYS, SYSTEM_SOUNDFONTS, DatasetConfig
 from s2s_lib.config.evaluation import EvaluationConfig
 from s2s_lib.config.layers import merge, read_yaml
-from s2s_lib.config.model import RELEASED, SCRATCH, SCRATCH_WINDOW_S, ModelConfig
+from s2s_lib.config.model import RELEASED, RELEASED_FOLDER, SCRATCH, SCRATCH_WINDOW_S, ModelConfig
 from s2s_lib.config.output import OutputConfig
 from s2s_lib.config.piano import PRESET_PROGRAMS, PianoConfig
 from s2s_lib.config.schema import Config
@@ -18,8 +18,8 @@ from s2s_lib.config.training import TrainingConfig
 from s2s_lib.config.variation import VariationConfig
 
 __all__ = [
-    "EMBEDDED_SOUNDFONT", "MAJOR_KEYS", "MINOR_KEYS", "PRESET_PROGRAMS", "RELEASED", "SCRATCH", "SCRATCH_WINDOW_S",
-    "SYSTEM_SOUNDFONTS", "AudioConfig", "AugmentationConfig", "BenchmarkConfig", "Config", "DatasetConfig",
-    "EvaluationConfig", "ModelConfig", "OutputConfig", "PeerName", "PianoConfig", "TrainingConfig", "VariationConfig",
-    "merge", "read_yaml",
+    "EMBEDDED_SOUNDFONT", "MAJOR_KEYS", "MINOR_KEYS", "PRESET_PROGRAMS", "RELEASED", "RELEASED_FOLDER", "SCRATCH",
+    "SCRATCH_WINDOW_S", "SYSTEM_SOUNDFONTS", "AudioConfig", "AugmentationConfig", "BenchmarkConfig", "Config",
+    "DatasetConfig", "EvaluationConfig", "ModelConfig", "OutputConfig", "PeerName", "PianoConfig", "TrainingConfig",
+    "VariationConfig", "merge", "read_yaml",
 ]  # fmt: skip

@@ -15,9 +15,7 @@ class AudioConfig(Section):
         16000, "samples per second of rendered audio and features", "--sample-rate", ge=8000, le=48000
     )
     n_fft: int = key(2048, "samples per Fourier transform, short enough to tell when a note starts", ge=256, le=16384)
-    long_n_fft: int = key(
-        8192, "samples per Fourier transform, long enough to tell low notes apart", ge=256, le=32768
-    )
+    long_n_fft: int = key(8192, "samples per Fourier transform, long enough to tell low notes apart", ge=256, le=32768)
     hop_length: int = key(160, "samples from one spectrogram frame to the next", ge=32, le=4096)
     bins_per_semitone: int = key(3, "frequency bins per semitone; odd, so that one is in tune", ge=1, le=9)
     augmentation: AugmentationConfig = Field(default_factory=AugmentationConfig)

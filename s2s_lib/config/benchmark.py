@@ -39,9 +39,7 @@ class BenchmarkConfig(Section):
     confidence: float = key(0.95, "level of the confidence intervals", gt=0.5, lt=1)
     seed: int = key(42, "seed of interpretations, noise, rooms and resamples", ge=0, lt=2**32)
     robustness_pieces: int = key(4, "pieces that the robustness curves are made of; 0 for none", ge=0, le=10000)
-    noise_snr_db: list[float] = key(
-        [40.0, 30.0, 20.0, 10.0, 0.0], "signal-to-noise ratios of added pink noise, in dB"
-    )
+    noise_snr_db: list[float] = key([40.0, 30.0, 20.0, 10.0, 0.0], "signal-to-noise ratios of added pink noise, in dB")
     reverb_seconds: list[Annotated[float, Field(ge=0.1, le=10)]] = key(
         [0.3, 0.8, 1.5, 3.0], "rooms by the time in which their sound decays by 60 dB, in seconds"
     )

@@ -26,10 +26,17 @@ class EvaluationConfig(Section):
     offset_ratio: float = key(0.2, "share of a note's duration its offset may be off", gt=0, le=1)
     offset_min_tolerance: float = key(0.05, "seconds an offset may always be off", gt=0, le=1)
     velocity_tolerance: float = key(0.1, "how far a rescaled velocity may be off (mir_eval's tolerance)", gt=0, le=1)
-    onset_threshold: Probability = key(0.25, "onset probability from which a note is written")
-    frame_threshold: Probability = key(0.4, "probability below which a sounding note has ended")
+    onset_threshold: Probability | None = key(
+        None, "onset probability from which a note is written; null means the model's own, tuned in validation"
+    )
+    frame_threshold: Probability | None = key(
+        None, "probability below which a note has ended; null means the model's own, tuned in validation"
+    )
     batch_size: int = key(16, "windows transcribed at once", ge=1)
-    model_path: str | None = key(None, "model folder to evaluate; null means the run's own", "--model-path")
+    model_path: str | None = key(
+        None, "model folder to evaluate; null means the run's own or, where an evaluation alone finds none, 'released'",
+        "--model-path",
+    )  # fmt: skip
     midi: list[str] = key([], "MIDI files to render and score; 'bwv846' is built in", "--midi")
     audio: list[str] = key([], "recordings to score, one for each file under midi", "--audio")
     visualizations: VisualizationsConfig = Field(default_factory=VisualizationsConfig)

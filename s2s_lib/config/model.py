@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import model_validator
 
 from s2s_lib.config.base import Section, key
 
-RELEASED = "released"  # the weights that come with the package
+RELEASED = "released"  # the weights that come with the package, and the folder that holds them:
+RELEASED_FOLDER = Path(__file__).parents[1] / RELEASED
 SCRATCH = "scratch"  # an encoder of random weights
 SCRATCH_WINDOW_S = 5.2  # what a scratch encoder sees at once unless told otherwise
 
@@ -15,8 +18,8 @@ class ModelConfig(Section):
     """The network: an Audio Spectrogram Transformer encoder and a Transformer decoder."""
 
     encoder_name: str = key(
-        RELEASED, "'released' (comes with the package), 'scratch', a Hugging Face id of an AST, or a folder made by save_pretrained",
-        "--encoder", min_length=1,
+        RELEASED, "'released' (comes with the package), 'scratch', a Hugging Face id of an AST, or a folder made by "
+        "save_pretrained", "--encoder", min_length=1,
     )  # fmt: skip
     freeze_encoder: bool = key(False, "train the decoder alone", "--freeze-encoder")
     hidden_size: int = key(96, "width of the decoder", "--hidden-size", ge=16, le=4096)

@@ -12,7 +12,11 @@ PITCH = "pitch"  # the encoder of our own, of patches a semitone apart; other en
 
 
 class TranscriptionConfig(PreTrainedConfig):
-    """Encoder, decoder and features; `soundfonts` are the pianos that training heard, SHA-256 to file name."""
+    """Encoder, decoder and features.
+
+    `soundfonts` are the pianos that training heard, SHA-256 to file name; `thresholds` those of targets.Thresholds
+    that validation found best, none as long as it was not asked.
+    """
 
     model_type = "sound2sheet"
 
@@ -26,6 +30,7 @@ class TranscriptionConfig(PreTrainedConfig):
         dropout: float = 0.0,
         frames_per_step: int = 4,
         soundfonts: dict[str, str] | None = None,
+        thresholds: dict[str, float] | None = None,
         **kwargs: Any,
     ):
         self.encoder = encoder or {}
@@ -36,6 +41,7 @@ class TranscriptionConfig(PreTrainedConfig):
         self.dropout = dropout
         self.frames_per_step = frames_per_step
         self.soundfonts = soundfonts or {}
+        self.thresholds = thresholds or {}
         super().__init__(**kwargs)
 
     @property

@@ -1,5 +1,6 @@
 """The stages as notebooks: generate, train, evaluate, chained through papermill into one run folder."""
 
+from s2s_lib.pipeline.bench import install_peers, run_benchmark
 from s2s_lib.pipeline.execute import StageError
 from s2s_lib.pipeline.paths import absolute_paths, bundled
 from s2s_lib.pipeline.recordings import import_dataset
@@ -14,6 +15,8 @@ __all__ = [
     "absolute_paths",
     "bundled",
     "import_dataset",
+    "install_peers",
+    "run_benchmark",
     "run_pipeline",
     "scores_summary",
 ]

@@ -199,12 +199,6 @@ def _check_evaluation(config: Config, stages: Sequence[str], state: RunState) ->
     if evaluation.model_path is not None:
         check_model(Path(evaluation.model_path))
     elif "train" not in stages:
-        if not state.holds_file("train"):
-            raise InputError(
-                f"{config.output.model}: there is no model; train one with 's2s train --name {name}' or name one "
-                "with --model-path.",
-                usage=True,
-            )
         check_model(config.output.model)
     if not evaluation.midi and "generate" not in stages and not state.holds_file("generate"):
         raise InputError(

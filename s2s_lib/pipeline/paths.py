@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from s2s_lib.config import EMBEDDED_SOUNDFONT, RELEASED, SCRATCH, SYSTEM_SOUNDFONTS, Config
+from s2s_lib.config import EMBEDDED_SOUNDFONT, RELEASED, RELEASED_FOLDER, SCRATCH, SYSTEM_SOUNDFONTS, Config
 from s2s_lib.files import is_url
 
 BUILT_IN_MIDI = ("bwv846",)
@@ -35,11 +35,17 @@ def absolute_paths(config: Config, base: Path) -> Config:
     dataset.reference_midi = _absolute(dataset.reference_midi, base)
     effects = config.audio.augmentation
     effects.noise_dir, effects.reverb_dir = _absolute(effects.noise_dir, base), _absolute(effects.reverb_dir, base)
-    config.model.encoder_name = _existing(config.model.encoder_name, base, RELEASED, SCRATCH)
+    config.model.encoder_name = _existing(config.model.encoder_name, base, RELEASED, RELEASED_FOLDER, SCRATCH)
     training.resume = _absolute(training.resume, base)
+    if evaluation.model_path == RELEASED:
+        evaluation.model_path = str(RELEASED_FOLDER)
     evaluation.model_path = _absolute(evaluation.model_path, base)
     evaluation.midi = [name if name in BUILT_IN_MIDI else str(_join(base, name)) for name in evaluation.midi]
     evaluation.audio = [str(_join(base, name)) for name in evaluation.audio]
+    bench = config.benchmark
+    bench.model_path, bench.midi_dir = _absolute(bench.model_path, base), _absolute(bench.midi_dir, base)
+    bench.soundfont = bench.soundfont and _existing(bench.soundfont, base, *reserved)
+    bench.peers_dir = str(_join(base, bench.peers_dir))
     output.output_dir = str(_join(base, output.output_dir))
     if output.data_dir is not None and not is_url(output.data_dir):
         output.data_dir = _absolute(output.data_dir, base)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2s_lib.config import Config, EvaluationConfig
+from s2s_lib.config import RELEASED_FOLDER, Config, EvaluationConfig
 from s2s_lib.pipeline.checks import check
 from s2s_lib.pipeline.execute import execute_notebook
 from s2s_lib.pipeline.export import export_html
@@ -38,7 +38,12 @@ def run_pipeline(config: Config, stages: Sequence[str] = STAGES) -> RunResult:
     stages = [stage for stage in STAGES if stage in stages and (stage != "evaluate" or config.evaluation.enabled)]
     run_dir = config.output.run_dir
     state = RunState(config.output)
+    ours = stages == ["evaluate"] and config.evaluation.model_path is None and not state.holds_file("train")
+    if ours:
+        config.evaluation.model_path = str(RELEASED_FOLDER)
     check(config, stages, state)
+    if ours:
+        print(f"{run_dir}: holds no model of its own, so the released one is evaluated", file=sys.stderr)
     lasting = _lasting(config, stages)
     run_dir.mkdir(parents=True, exist_ok=True)
     lasting.save(run_dir / PARAMETERS)

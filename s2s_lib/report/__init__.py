@@ -1,6 +1,17 @@
 """Figures, tables, players and browsers for the notebooks. Every function returns what a notebook cell shows."""
 
 from s2s_lib.report.augmentation import augmentation_demo, augmentation_figure, variation_figure
+from s2s_lib.report.benchmark import (
+    bands_figure,
+    bands_table,
+    benchmark_pieces,
+    benchmark_sentences,
+    benchmark_table,
+    cost_table,
+    onset_table,
+    peers_table,
+    robustness_figure,
+)
 from s2s_lib.report.dataset import dataset_figure, dataset_table, filled_split
 from s2s_lib.report.evaluation import (
     confusion_matrix,
@@ -19,7 +30,7 @@ from s2s_lib.report.players import player, resynthesise
 from s2s_lib.report.realism import realism, realism_figure, realism_table
 from s2s_lib.report.rolls import overlay_roll, piano_roll
 from s2s_lib.report.style import Picture, Table
-from s2s_lib.report.training import training_figure, training_table
+from s2s_lib.report.training import thresholds_figure, training_figure, training_table
 from s2s_lib.report.widgets import interactive, result_browser, sample_browser, show_result, show_sample
 
 __all__ = [
@@ -27,7 +38,13 @@ __all__ = [
     "Table",
     "augmentation_demo",
     "augmentation_figure",
+    "bands_figure",
+    "bands_table",
+    "benchmark_pieces",
+    "benchmark_sentences",
+    "benchmark_table",
     "confusion_matrix",
+    "cost_table",
     "dashboard",
     "dataset_figure",
     "dataset_table",
@@ -36,7 +53,9 @@ __all__ = [
     "interactive",
     "metrics_over_time",
     "midi_in_use",
+    "onset_table",
     "overlay_roll",
+    "peers_table",
     "piano_roll",
     "pianos_in_use",
     "pianos_table",
@@ -46,6 +65,7 @@ __all__ = [
     "realism_table",
     "result_browser",
     "resynthesise",
+    "robustness_figure",
     "sample_browser",
     "samples_table",
     "save_plots",
@@ -53,6 +73,7 @@ __all__ = [
     "show_plots",
     "show_result",
     "show_sample",
+    "thresholds_figure",
     "training_figure",
     "training_table",
     "variation_figure",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from s2s_lib.train import History
+    from s2s_lib.tuning import Tuning
 
 MARKERS = "osv^Dx"
 
@@ -45,6 +46,27 @@ def training_figure(history: History) -> Picture:
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     for ax in axes[[2, 3, 5]]:
         ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
+    return picture
+
+
+def thresholds_figure(tuning: Tuning) -> Picture:
+    """Mean F1 on the validation pieces over each threshold, the chosen ones marked."""
+    chosen = vars(tuning.thresholds)
+    alt = f"F1 on {tuning.pieces} validation pieces over thresholds; chosen: "
+    picture = Picture(8, 3.2, alt + ", ".join(f"{name} {value:.2f}" for name, value in chosen.items()))
+    ax = picture.subplots()
+    labels = {
+        "onset": "onset (onset F1)",
+        "held": "key held (onset + offset F1, key release)",
+        "sounding": "sounding (onset + offset F1, pedal-extended)",
+    }
+    for (name, label), colour, marker in zip(labels.items(), PALETTE, MARKERS, strict=False):
+        curve = dict(zip(tuning.candidates, tuning.curves[name], strict=True))
+        ax.plot(curve.keys(), curve.values(), color=colour, marker=marker, markersize=3, label=label)
+        ax.plot(chosen[name], curve[chosen[name]], color=colour, marker="o", markersize=10, fillstyle="none")
+    plain(ax, f"Thresholds, {tuning.pieces} validation pieces", "threshold on the probability", "mean F1")
+    ax.set_ylim(0, 1)
+    ax.legend(fontsize=8, frameon=False)
     return picture
 
 

@@ -1,0 +1,43 @@
+"""The benchmark's notebook, run in a run's folder like a stage, but anew each time: it measures time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from s2s_lib.config import Config
+from s2s_lib.pipeline.checks import check_folders
+from s2s_lib.pipeline.execute import execute_notebook
+from s2s_lib.pipeline.export import export_html
+from s2s_lib.pipeline.inputs import check_model
+from s2s_lib.pipeline.paths import absolute_paths, bundled
+
+NOTEBOOK, TABLE = "benchmark", "peers.md"
+
+
+def run_benchmark(config: Config) -> tuple[str, Path]:
+    """Runs the benchmark in the folder `<output_dir>/<name>/`; gives its table of tools, as Markdown, and its report.
+
+    Raises InputError before anything runs if the input is at fault, and StageError if it fails; an earlier report is
+    replaced only when this one is done.
+    """
+    from s2s_lib.benchmark import check_benchmark, model_folder  # takes a second to import
+
+    config = absolute_paths(config, Path.cwd())
+    check_benchmark(config)
+    check_model(model_folder(config.benchmark))
+    check_folders(config)
+    target = config.output.run_dir / f"{NOTEBOOK}.ipynb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    attempt = target.with_stem(f"{NOTEBOOK}-new") if target.exists() else target
+    execute_notebook(bundled(f"notebooks/{NOTEBOOK}.ipynb"), attempt, config, NOTEBOOK)
+    attempt.replace(target)
+    page = export_html(target, f"{config.output.name}: {NOTEBOOK}") if config.output.html else target
+    return (config.output.results / TABLE).read_text(encoding="utf-8"), page
+
+
+def install_peers(config: Config) -> str:
+    """Installs the tools that the benchmark sets beside ours; says where each lies."""
+    from s2s_lib.benchmark import install_peers  # takes a second to import
+
+    folders = install_peers(absolute_paths(config, Path.cwd()).benchmark)
+    return "\n".join(f"{name}: {folder}" for name, folder in folders.items())
