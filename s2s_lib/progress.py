@@ -30,13 +30,14 @@ LOG_PERIOD_S = 10.0  # where lines can't be rewritten (a log file), one every te
 class Progress:
     """Counts work done and shows it; use as a context manager.
 
-    `total` is the number of units expected, `unit` their name in the plural. In a child process nothing is drawn,
-    since the terminal and the notebook belong to the parent; the file is still written.
+    `total` is the number of units expected, `unit` their name in the plural, `before` how many were done in an
+    earlier go. In a child process nothing is drawn, since the terminal and the notebook belong to the parent; the
+    file is still written.
     """
 
-    def __init__(self, total: int, label: str, unit: str = "steps"):
-        self.total, self.label, self.unit = total, label, unit
-        self.done, self.note = 0, ""
+    def __init__(self, total: int, label: str, unit: str = "steps", before: int = 0):
+        self.total, self.label, self.unit, self.before = total, label, unit, before
+        self.done, self.note = before, ""
         self._line = _line()
         self._file = os.environ.get(PROGRESS_FILE)
         self._start = self._written = time.monotonic()
@@ -64,6 +65,7 @@ class Progress:
         return {
             "label": self.label,
             "done": self.done,
+            "before": self.before,
             "total": self.total,
             "unit": self.unit,
             "note": self.note,
@@ -81,10 +83,10 @@ class Progress:
 
 def describe(state: dict[str, Any]) -> str:
     """A progress state as one line: label, count, share, time left, note."""
-    done, total, seconds = state["done"], state["total"], state["seconds"]
+    done, total, now = state["done"], state["total"], state["done"] - state["before"]
     text = f"{state['label']}: {done}/{total} {state['unit']}"
-    if total and 0 < done < total:
-        text += f" ({100 * done // total} %, about {duration(seconds * (total - done) / done)} left)"
+    if now and done < total:
+        text += f" ({100 * done // total} %, about {duration(state['seconds'] * (total - done) / now)} left)"
     return f"{text}  {state['note']}" if state["note"] else text
 
 

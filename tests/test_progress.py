@@ -105,9 +105,10 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 def test_time_left_is_estimated() -> None:
-    state = {"label": "a", "done": 25, "total": 100, "unit": "steps", "note": "n", "seconds": 10.0}
+    state = {"label": "a", "done": 25, "before": 0, "total": 100, "unit": "steps", "note": "n", "seconds": 10.0}
     assert describe(state) == "a: 25/100 steps (25 %, about 30 s left)  n"
     assert describe(state | {"done": 0}) == "a: 0/100 steps  n"
+    assert describe(state | {"before": 20}) == "a: 25/100 steps (25 %, about 2 min 30 s left)  n"
 
 
 def test_parent_shows_what_the_child_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_parent_shows_what_the_child_does(monkeypatch: pytest.MonkeyPatch, tmp_p
     file = tmp_path / "progress.json"
     with follow(file, "train", stream):
         assert os.environ[PROGRESS_FILE] == str(file)
-        state = {"label": "training", "done": 3, "total": 4, "unit": "batches", "note": "", "seconds": 3.0}
+        state = {"label": "training", "done": 3, "before": 0, "total": 4, "unit": "batches", "note": "", "seconds": 3.0}
         file.write_text(json.dumps(state))
         deadline = time.monotonic() + 10
         while "3/4" not in stream.getvalue() and time.monotonic() < deadline:

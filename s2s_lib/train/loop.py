@@ -86,10 +86,10 @@ class Trainer:
         settings = self.config.training
         done = len(self.history.epochs)
         batches = self.feed.batches_per_epoch
-        with Progress(settings.num_epochs * batches, "training", "batches") as progress, ExitStack() as running:
+        total, before = settings.num_epochs * batches, done * batches
+        with Progress(total, "training", "batches", before) as progress, ExitStack() as running:
             for feed in (self.feed, self.val_feed):
                 running.enter_context(feed.from_epoch(done + 1))
-            progress.advance(done * batches)
             for epoch in range(done + 1, settings.num_epochs + 1):
                 if self.history.epochs_without_gain >= settings.early_stopping_patience:
                     self.history.stopped_early = True
