@@ -19,6 +19,7 @@ from s2s_lib.config import RELEASED, RELEASED_FOLDER, SCRATCH, SCRATCH_WINDOW_S,
 from s2s_lib.errors import InputError
 from s2s_lib.features import FeatureSettings
 from s2s_lib.model import PITCH, SPECIAL_TOKENS, TranscriptionConfig, TranscriptionModel, patch_grid
+from s2s_lib.weights import MODEL_TYPE, check_model, model_type, way_out
 
 
 def build_model(config: Config) -> TranscriptionModel:
@@ -32,7 +33,7 @@ def build_model(config: Config) -> TranscriptionModel:
     folder = RELEASED_FOLDER if released else Path(settings.encoder_name).expanduser()
     if settings.encoder_name == SCRATCH:
         model = TranscriptionModel(_scratch_config(config))
-    elif released or _model_type(folder) == TranscriptionConfig.model_type:
+    elif released or model_type(folder) == MODEL_TYPE:
         model = load_model(folder)
         _refuse_contradictions(config, model.config)
     else:
@@ -50,42 +51,34 @@ def load_model(folder: str | Path) -> TranscriptionModel:
     Raises InputError if it is missing, truncated, of another shape or of another version of this package.
     """
     folder = Path(folder)
-    released = folder == RELEASED_FOLDER
-    way_out = "install Sound2Sheet again" if released else "train it again"
-    if not (folder / "config.json").is_file() or not (folder / "model.safetensors").is_file():
-        instead = way_out if released else "train one, or name another with --model-path"
-        raise InputError(f"{folder}: holds no model (config.json and model.safetensors); {instead}.")
-    if _model_type(folder) != TranscriptionConfig.model_type:
-        raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")
-    _refuse_other_version(folder, way_out)
+    check_model(folder)
+    _refuse_other_version(folder)
     try:
         with no_bars():
             model, found = TranscriptionModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
-    except (SafetensorError, OSError, EOFError) as error:
-        raise InputError(f"{folder}: model.safetensors is truncated or damaged ({error}); {way_out}.") from None
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (RuntimeError, SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); {way_out}.") from None
+        raise InputError(f"{folder}: its weights do not fit its config.json ({reason}); {way_out(folder)}.") from None
     wrong = [*found["missing_keys"], *found["unexpected_keys"]]
     if wrong:
         raise InputError(
             f"{folder}: its weights do not fit its config.json ({len(wrong)} of them, such as {sorted(wrong)[0]}); "
-            f"{way_out}."
+            f"{way_out(folder)}."
         )
     return model
 
 
-def _refuse_other_version(folder: Path, way_out: str) -> None:
+def _refuse_other_version(folder: Path) -> None:
     """Raises InputError unless a model's features are described by the keys that this version writes."""
     saved = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("features")
     keys = set(saved) if isinstance(saved, dict) else set()
     known = {field.name for field in fields(FeatureSettings)}
     if known - keys:
-        raise InputError(f"{folder}: was made by an older version of Sound2Sheet; {way_out}.")
+        raise InputError(f"{folder}: was made by an older version of Sound2Sheet; {way_out(folder)}.")
     if keys - known:
-        raise InputError(f"{folder}: was made by a newer version of Sound2Sheet; update it, or {way_out}.")
+        raise InputError(f"{folder}: was made by a newer version of Sound2Sheet; update it, or {way_out(folder)}.")
 
 
 @contextmanager
@@ -213,11 +206,3 @@ def _refuse_others(asked: AudioConfig | ModelConfig, section: str, own: dict[str
             raise InputError(
                 f"{section}.{name} is {value} but the pretrained model has {own[name]}; leave it out.", usage=True
             )
-
-
-def _model_type(folder: Path) -> str | None:
-    """What kind of model a folder's config.json names; None without one."""
-    try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError):
-        return None

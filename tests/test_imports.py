@@ -15,7 +15,7 @@ LAYERS = {
     0: {"config", "errors", "files", "notes", "progress", "provenance", "smf"},
     1: {
         "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "soundfonts",
-        "strings", "targets", "variation",
+        "strings", "targets", "variation", "weights",
     },
     2: {"data", "score", "transcribe"},
     3: {"benchmark", "evaluate", "train", "tuning"},
@@ -27,8 +27,8 @@ BESIDE = {
     ("notes", "errors"), ("notes", "files"), ("notes", "smf"), ("smf", "errors"), ("smf", "files"),
     ("config", "errors"), ("config", "files"), ("progress", "files"), ("files", "errors"),
     ("pianos", "soundfonts"), ("render", "pianos"), ("render", "soundfonts"), ("soundfonts", "strings"),
-    ("pretrained", "model"), ("pretrained", "features"), ("model", "features"),
-    ("transcribe", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
+    ("pretrained", "model"), ("pretrained", "weights"), ("model", "weights"), ("pretrained", "features"),
+    ("model", "features"), ("transcribe", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
 }  # fmt: skip
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.stem.startswith("__"))

@@ -240,6 +240,7 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "released"
     build_model(small_config(tmp_path)).half().save_pretrained(folder)
     monkeypatch.setattr("s2s_lib.pretrained.RELEASED_FOLDER", folder)
+    monkeypatch.setattr("s2s_lib.weights.RELEASED_FOLDER", folder)
     return folder
 
 

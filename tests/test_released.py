@@ -50,3 +50,15 @@ def test_an_evaluation_without_a_model_uses_them(s2s: Callable[..., Outcome], tm
     report = json.loads((tmp_path / "runs/prelude/results/evaluation_report.json").read_text())
     assert report["model"] == str(RELEASED_FOLDER)
     assert report["summary"]["midi"]["mean"]["onset.f1"] > 0.95
+
+
+def test_missing_weights_are_told_before_anything_runs(
+    s2s: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s2s_lib.pipeline.checks.RELEASED_FOLDER", tmp_path / "gone")
+    monkeypatch.setattr("s2s_lib.weights.RELEASED_FOLDER", tmp_path / "gone")
+    done = s2s("run", "--name", "early")
+    assert done.code == 2
+    assert "holds no model" in done.err
+    assert "install Sound2Sheet again" in done.err
+    assert not (tmp_path / "runs" / "early").exists()

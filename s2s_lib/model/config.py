@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 from s2s_lib.features import FeatureSettings
+from s2s_lib.weights import MODEL_TYPE
 
 PITCH = "pitch"  # the encoder of our own, of patches a semitone apart; other encoders are transformers' ASTs
 
@@ -18,7 +19,7 @@ class TranscriptionConfig(PreTrainedConfig):
     that validation found best, none as long as it was not asked.
     """
 
-    model_type = "sound2sheet"
+    model_type = MODEL_TYPE
 
     def __init__(
         self,

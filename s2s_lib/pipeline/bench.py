@@ -8,8 +8,9 @@ from s2s_lib.config import Config
 from s2s_lib.pipeline.checks import check_folders
 from s2s_lib.pipeline.execute import execute_notebook
 from s2s_lib.pipeline.export import export_html
-from s2s_lib.pipeline.inputs import check_model
+from s2s_lib.pipeline.inputs import usage_errors
 from s2s_lib.pipeline.paths import absolute_paths, bundled
+from s2s_lib.weights import check_model
 
 NOTEBOOK, TABLE = "benchmark", "peers.md"
 
@@ -24,7 +25,8 @@ def run_benchmark(config: Config) -> tuple[str, Path]:
 
     config = absolute_paths(config, Path.cwd())
     check_benchmark(config)
-    check_model(model_folder(config.benchmark))
+    with usage_errors():
+        check_model(model_folder(config.benchmark))
     check_folders(config)
     target = config.output.run_dir / f"{NOTEBOOK}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from s2s_lib.config import Config
+from s2s_lib.config import RELEASED, RELEASED_FOLDER, Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import OWN_PROCESS
 from s2s_lib.pianos import draw_piano
-from s2s_lib.pipeline.inputs import check_checkpoint, check_model, check_pieces
+from s2s_lib.pipeline.inputs import check_checkpoint, check_pieces, usage_errors
 from s2s_lib.pipeline.stages import RunState, differences, stage_inputs
 from s2s_lib.render import fluidsynth_version
 from s2s_lib.soundfonts import find_soundfonts, split_soundfonts
+from s2s_lib.weights import check_model
 
 DEVICE_TRIAL = """
 import sys
@@ -185,6 +186,9 @@ def _check_training(config: Config, stages: Sequence[str], state: RunState) -> N
             f"{config.output.data}: there is no dataset; make one with 's2s generate --name {config.output.name}'.",
             usage=True,
         )
+    if config.model.encoder_name == RELEASED:
+        with usage_errors():
+            check_model(RELEASED_FOLDER)
     effects = config.audio.augmentation
     if effects.noise_dir or effects.reverb_dir:
         from s2s_lib.augment import check_folders as check_effects  # takes a moment to import
@@ -196,10 +200,11 @@ def _check_training(config: Config, stages: Sequence[str], state: RunState) -> N
 
 def _check_evaluation(config: Config, stages: Sequence[str], state: RunState) -> None:
     evaluation, name = config.evaluation, config.output.name
-    if evaluation.model_path is not None:
-        check_model(Path(evaluation.model_path))
-    elif "train" not in stages:
-        check_model(config.output.model)
+    with usage_errors():
+        if evaluation.model_path is not None:
+            check_model(Path(evaluation.model_path))
+        elif "train" not in stages:
+            check_model(config.output.model)
     if not evaluation.midi and "generate" not in stages and not state.holds_file("generate"):
         raise InputError(
             f"{config.output.data}: there is no dataset to evaluate on; make one with 's2s generate --name {name}' "

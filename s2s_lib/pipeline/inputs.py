@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.notes import read_midi
 from s2s_lib.pipeline.paths import BUILT_IN_MIDI
 from s2s_lib.render import LONGEST_S, TAIL_S
 
-MODEL_TYPE = "sound2sheet"  # what config.json of a model folder says
 TRAINER_STATE = "trainer_state.json"  # written last into a checkpoint
 
 
@@ -43,26 +40,6 @@ def check_pieces(config: Config) -> None:
 
             for file in config.evaluation.audio:
                 read_audio(file, config.audio.sample_rate)
-
-
-def check_model(folder: Path) -> None:
-    """Raises InputError unless the folder holds a model of ours whose weights file is whole."""
-    description, weights = folder / "config.json", folder / "model.safetensors"
-    if not description.is_file() or not weights.is_file():
-        raise InputError(
-            f"{folder}: holds no model (config.json and model.safetensors); train one, or name another with "
-            "--model-path.",
-            usage=True,
-        )
-    if _read(description).get("model_type") != MODEL_TYPE:
-        raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.", usage=True)
-    try:
-        with safe_open(weights, framework="numpy"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{folder}: model.safetensors is truncated or damaged ({error}); train it again.", usage=True
-        ) from None
 
 
 def check_checkpoint(folder: Path, num_epochs: int) -> None:
