@@ -21,7 +21,6 @@ from conftest import ROOT, TINY, Outcome
 
 from s2s_lib.cli import Flag, schema_flags
 from s2s_lib.config import Config
-from s2s_lib.model import TranscriptionConfig
 from s2s_lib.notes import Performance, write_midi
 from s2s_lib.pipeline import inputs, paths
 
@@ -265,10 +264,6 @@ def test_damaged_model_is_refused(
     fake_model.rename(own)
     if (own / "model.safetensors").exists():
         assert named in refused("evaluate", "--midi", "bwv846")
-
-
-def test_own_model_type_is_known_on_both_sides() -> None:
-    assert TranscriptionConfig.model_type == inputs.MODEL_TYPE
 
 
 @pytest.mark.parametrize(
