@@ -5,10 +5,8 @@ Three sources of truth: the run's own test split, MIDI files rendered here, and 
 
 from __future__ import annotations
 
-import csv
 import functools
 import importlib.metadata
-import io
 import operator
 import time
 from collections import Counter
@@ -24,7 +22,7 @@ from s2s_lib.compose import bwv846
 from s2s_lib.config import Config
 from s2s_lib.data import check_dataset, load_manifests, read_audio
 from s2s_lib.errors import InputError
-from s2s_lib.files import atomic_write, write_json
+from s2s_lib.files import write_csv, write_json
 from s2s_lib.notes import Performance, read_midi
 from s2s_lib.pianos import Piano
 from s2s_lib.progress import Progress
@@ -183,7 +181,7 @@ def evaluate(config: Config) -> Evaluation:
     heard = frozenset(transcriber.soundfonts)
     evaluation = Evaluation(config, model_path, str(transcriber.device), tuple(results), heard)
     write_json(config.output.results / "evaluation_report.json", evaluation.report())
-    atomic_write(config.output.results / "evaluation_report.csv", _csv(evaluation))
+    write_csv(config.output.results / "evaluation_report.csv", _rows(evaluation))
     return evaluation
 
 
@@ -273,14 +271,9 @@ def _summary(samples: list[SampleResult]) -> dict[str, Any]:
     }
 
 
-def _csv(evaluation: Evaluation) -> str:
+def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One row per sample; an empty cell where nothing could be measured."""
-    rows = [
+    return [
         {"id": s.id, "source": s.source.kind, "piano": s.source.piano, "duration_s": s.duration_s, **s.scores.flat()}
         for s in evaluation.samples
     ]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

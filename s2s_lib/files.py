@@ -6,11 +6,13 @@ A plain path is a `pathlib.Path`; a URL is a `upath.UPath`, which has the same m
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -134,3 +136,12 @@ def atomic_write(path: str | Path, content: bytes | str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Writes `value` as indented JSON with the keys in the order given; the same value gives the same bytes."""
     atomic_write(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes rows under the names of the longest; a cell is empty where a row has no such name, or None."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(max(rows, key=len)), lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_write(path, buffer.getvalue())

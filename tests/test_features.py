@@ -69,35 +69,24 @@ def test_the_transforms_have_the_lengths_asked_for() -> None:
     assert int(long) == pytest.approx(4096 / (160 * STRIDE), abs=1)
 
 
-@pytest.mark.parametrize("frame", [0, 5, 30, FRAMES - 1])
-def test_a_click_lands_in_its_short_frame(frame: int) -> None:
+@pytest.mark.parametrize(
+    ("spectrogram", "frame", "place", "near"),
+    [(SHORT, frame, frame, 40) for frame in (0, 5, 30, FRAMES - 1)]
+    # a long frame lies on the middle of its patch
+    + [(LONG, step, step * STRIDE + (PATCH - 1) / 2, 400) for step in (0, 3, STEPS - 1)],
+)
+def test_a_click_lands_in_its_frame(spectrogram: int, frame: int, place: float, near: int) -> None:
     module = _pair()
     settings = module.settings
-    centre = round((settings.first_centre_s + frame * settings.hop_s) * RATE)
+    centre = round((settings.first_centre_s + place * settings.hop_s) * RATE)
     heard = []
-    for sample in (centre - 40, centre, centre + 40):
+    for sample in (centre - near, centre, centre + near):
         audio = torch.zeros(1, settings.samples(FRAMES))
         audio[0, sample] = 1.0
-        heard.append(module(audio)[SHORT][0].sum(1))
+        heard.append(module(audio)[spectrogram][0].sum(1))
     assert [int(loudness.argmax()) for loudness in heard] == [frame] * 3
     assert heard[0][frame].item() == pytest.approx(heard[2][frame].item(), rel=1e-4)  # the window is symmetric
     assert heard[1][frame] > heard[0][frame]
-
-
-@pytest.mark.parametrize("step", [0, 3, STEPS - 1])
-def test_a_long_frame_lies_on_the_middle_of_its_patch(step: int) -> None:
-    module = _pair()
-    settings = module.settings
-    middle_frame = step * STRIDE + (PATCH - 1) / 2
-    centre = round((settings.first_centre_s + middle_frame * settings.hop_s) * RATE)
-    heard = []
-    for sample in (centre - 400, centre, centre + 400):
-        audio = torch.zeros(1, settings.samples(FRAMES))
-        audio[0, sample] = 1.0
-        heard.append(module(audio)[LONG][0].sum(1))
-    assert [int(loudness.argmax()) for loudness in heard] == [step] * 3
-    assert heard[0][step].item() == pytest.approx(heard[2][step].item(), rel=1e-4)
-    assert heard[1][step] > heard[0][step]
 
 
 @pytest.mark.parametrize("octave", range(8))

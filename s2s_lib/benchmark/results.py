@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ from s2s_lib.benchmark.statistics import (
 )
 from s2s_lib.benchmark.tools import ToolRun
 from s2s_lib.config import Config
-from s2s_lib.files import atomic_write, write_json
+from s2s_lib.files import atomic_write, write_csv, write_json
 from s2s_lib.metrics import COUNTED, Counts, Scores
 from s2s_lib.notes import Performance
 
@@ -154,7 +152,7 @@ class Benchmark:
     def write(self, folder: Path) -> None:
         """Writes benchmark.json, benchmark.csv and peers.md."""
         write_json(folder / "benchmark.json", self.report())
-        atomic_write(folder / "benchmark.csv", _csv(self))
+        write_csv(folder / "benchmark.csv", _rows(self))
         atomic_write(folder / "peers.md", peers_markdown(self))
 
 
@@ -184,7 +182,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _csv(benchmark: Benchmark) -> str:
+def _rows(benchmark: Benchmark) -> list[dict[str, Any]]:
     """One row per tool and piece; empty cells where the tool failed."""
     rows = []
     for tool in benchmark.tools:
@@ -193,9 +191,4 @@ def _csv(benchmark: Benchmark) -> str:
             row = {"tool": tool.name, "piece": piece.id, "duration_s": benchmark.durations_s[i], "cpu_s": done.cpu_s,
                    "wall_s": done.wall_s, "error": done.error}  # fmt: skip
             rows.append(row | (score.flat() if score else {}))
-    names = max(rows, key=len)
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(names), lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return rows

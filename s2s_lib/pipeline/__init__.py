@@ -7,11 +7,13 @@ from s2s_lib.pipeline.recordings import import_dataset
 from s2s_lib.pipeline.run import RunResult, run_pipeline
 from s2s_lib.pipeline.stages import STAGES
 from s2s_lib.pipeline.summary import scores_summary
+from s2s_lib.pipeline.transcribe import TranscriptionJob, transcribe_files
 
 __all__ = [
     "STAGES",
     "RunResult",
     "StageError",
+    "TranscriptionJob",
     "absolute_paths",
     "bundled",
     "import_dataset",
@@ -19,4 +21,5 @@ __all__ = [
     "run_benchmark",
     "run_pipeline",
     "scores_summary",
+    "transcribe_files",
 ]

@@ -30,9 +30,7 @@ def run_benchmark(config: Config) -> tuple[str, Path]:
     check_folders(config)
     target = config.output.run_dir / f"{NOTEBOOK}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
-    attempt = target.with_stem(f"{NOTEBOOK}-new") if target.exists() else target
-    execute_notebook(bundled(f"notebooks/{NOTEBOOK}.ipynb"), attempt, config, NOTEBOOK)
-    attempt.replace(target)
+    execute_notebook(bundled(f"notebooks/{NOTEBOOK}.ipynb"), target, config, NOTEBOOK, keep=target.exists())
     page = export_html(target, f"{config.output.name}: {NOTEBOOK}") if config.output.html else target
     return (config.output.results / TABLE).read_text(encoding="utf-8"), page
 

@@ -72,14 +72,14 @@ def check_folders(config: Config) -> None:
     Tries to make a folder in each place; asking for permissions would be fooled by root and by /proc.
     """
     for folder in (config.output.run_dir, config.output.checkpoints, config.output.logs):
-        _try_folder(folder, "--output-dir")
+        try_folder(folder, "--output-dir")
 
 
 def check_data_folder(config: Config) -> None:
     """Raises InputError (usage) unless the dataset's folder can be written to and may be."""
     folder = config.output.data
     if isinstance(folder, Path):
-        _try_folder(folder, "--data-dir" if config.output.data_dir else "--output-dir")
+        try_folder(folder, "--data-dir" if config.output.data_dir else "--output-dir")
     elif str(folder).startswith(OWN_PROCESS):
         raise InputError(
             f"output.data_dir {folder} is forgotten when a stage's process ends; name a folder or another URL.",
@@ -97,7 +97,8 @@ def check_data_folder(config: Config) -> None:
             ) from None
 
 
-def _try_folder(folder: Path, flag: str) -> None:
+def try_folder(folder: Path, flag: str) -> None:
+    """Raises InputError (usage), naming `flag`, unless the folder or one that can hold it can be written to."""
     nearest = folder
     while not os.path.lexists(nearest):
         nearest = nearest.parent

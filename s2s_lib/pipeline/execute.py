@@ -21,11 +21,18 @@ class StageError(Exception):
         self.usage = usage
 
 
-def execute_notebook(source: Path, target: Path, config: Config, stage: str) -> None:
+def execute_notebook(source: Path, target: Path, config: Config, stage: str, keep: bool) -> None:
     """Runs `source` with the config's sections as parameters and saves it to `target` as it goes.
 
-    Raises StageError if a cell fails; `target` then holds the notebook up to that cell.
+    With `keep`, what `target` holds stays until this one is done, which goes to a file NAME-new beside it till then.
+    Raises StageError if a cell fails; the file written to then holds the notebook up to that cell.
     """
+    attempt = target.with_stem(f"{target.stem}-new") if keep else target
+    _execute(source, attempt, config, stage)
+    attempt.replace(target)
+
+
+def _execute(source: Path, target: Path, config: Config, stage: str) -> None:
     with _absent("rfc3987_syntax"):  # jsonschema would compile a grammar of URLs, a second for what no notebook needs
         import papermill
     from nbclient.exceptions import DeadKernelError

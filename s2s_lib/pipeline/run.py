@@ -74,10 +74,9 @@ def _lasting(config: Config, stages: Sequence[str]) -> Config:
 def _execute(stage: str, config: Config, state: RunState) -> None:
     """Runs a stage's notebook; beside the one of an earlier result, which is replaced only when this one is done."""
     source, target = bundled(f"notebooks/{NOTEBOOKS[stage]}.ipynb"), _notebook(stage, config)
-    attempt = target.with_stem(f"{target.stem}-new") if state.holds(stage) else target
+    keep = state.holds(stage)
     with state.attempt(stage, stage_inputs(config, stage)):
-        execute_notebook(source, attempt, config, stage)
-        attempt.replace(target)
+        execute_notebook(source, target, config, stage, keep)
 
 
 def _notebook(stage: str, config: Config) -> Path:
