@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -80,14 +81,17 @@ class Performance:
 class NotatedNote:
     """A note as the score has it, aligned with one played note.
 
-    `onset_beat` and `duration_beats` count quarter notes from the first downbeat (0.0). `hand` is "R" or "L";
-    `voice` is 1 for the upper or only voice of that hand's staff, 2 for the lower.
+    `onset_beat` and `duration_beats` count quarter notes from the first bar line (0.0). `hand` is "R" or "L";
+    `voice` is 1 for the upper or only voice of that hand's staff, 2 for the lower. `ornament` is "grace" for a grace
+    note, of no duration, at the place of the note it leads to; "trill" for the note that carries the sign, as long
+    as the trill; "trilled" for the trill's other notes, which are not printed.
     """
 
     onset_beat: float
     duration_beats: float
     hand: str
     voice: int
+    ornament: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Piece:
     """A piece as it was played, and what is known about its score.
 
     `notated[i]` belongs to `performance.notes[i]`. `beats_s[k]` is the performed time of quarter note k, counted
-    from the first downbeat; the list reaches at least to the last notated onset. An excerpt of a MIDI file has
+    from the first bar line; the list reaches at least to the last notated onset. An excerpt of a MIDI file has
     neither, and None for what the file does not state. `source` is "composed" or that file's name.
     """
 
@@ -251,7 +255,8 @@ def write_piece(path: str | Path, piece: Piece) -> None:
     A reader finds the beats through the tempo map, the key and metre in their events, the hands in the two tracks.
     Times are exact to half a tick, 1/3840 of the beat they lie in (0.13 ms at 120 beats a minute, 0.8 ms at 20), and
     a microsecond per beat before them. A beat longer than MIDI's slowest tempo allows (16.7 s) is written as several
-    quarter notes, so times stay true where the count of beats cannot.
+    quarter notes, so times stay true where the count of beats cannot. Beats of a pickup bar that would come before time
+    0 are left out, and what is left of the bar has a time signature of its own.
     A piece without notated notes is written as `write_midi` does.
     """
     if not piece.notated:
@@ -272,23 +277,43 @@ def _conductor_track(piece: Piece) -> io.BytesIO:
 
     pretty_midi writes a changing tempo only when it has read one, so the tempo map goes in through mido.
     """
-    numerator, denominator = piece.time_signature
-    track = mido.MidiTrack()
-    track.append(mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator, time=0))
-    track.append(mido.MetaMessage("key_signature", key=piece.key, time=0))
-    # the first quarter note starts at tick 0, so what lies before the first downbeat is part of its length
-    times = (0.0, *piece.beats_s[1:])
-    ticks = 0  # since the event before
+    # time 0 lies in the first quarter note; those of a pickup bar that would come earlier are left out
+    first = max((k for k, beat_s in enumerate(piece.beats_s) if beat_s <= 0), default=0)
+    events = _time_signatures(piece.time_signature, first)
+    events.append((0, mido.MetaMessage("key_signature", key=piece.key)))
+    # it starts at tick 0, so what lies before its beat is part of its length
+    times = (0.0, *piece.beats_s[first + 1 :])
+    tick = 0
     for earlier, later in pairwise(times):
         length = max(1, round((later - earlier) * 1e6))
         quarters = -(-length // SLOWEST_TEMPO)
-        track.append(mido.MetaMessage("set_tempo", tempo=round(length / quarters), time=ticks))
-        ticks = quarters * TICKS_PER_BEAT
+        events.append((tick, mido.MetaMessage("set_tempo", tempo=round(length / quarters))))
+        tick += quarters * TICKS_PER_BEAT
+    events.sort(key=lambda event: event[0])
+    ticks = (0, *(tick for tick, _ in events))
+    track = mido.MidiTrack(
+        event.copy(time=later - earlier)
+        for (_, event), (earlier, later) in zip(events, pairwise(ticks), strict=True)
+    )  # fmt: skip
     file = mido.MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
     buffer = io.BytesIO()
     file.save(file=buffer)
     buffer.seek(0)
     return buffer
+
+
+def _time_signatures(metre: tuple[int, int], first: int) -> list[tuple[int, mido.MetaMessage]]:
+    """The metre by its tick in a file that starts with quarter note `first`; a bar cut short has a metre of its own."""
+    numerator, denominator = metre
+    short = Fraction(-first, 4) % Fraction(numerator, denominator)  # of a whole note
+    signatures = [(int(short * 4 * TICKS_PER_BEAT), metre)]
+    if short:
+        lower = max(4, short.denominator)
+        signatures.insert(0, (0, (int(short * lower), lower)))
+    return [
+        (tick, mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
+        for tick, (upper, lower) in signatures
+    ]
 
 
 def _midi_note(note: Note) -> pretty_midi.Note:

@@ -12,13 +12,13 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "s2s_lib"
 LAYERS = {
-    0: {"config", "errors", "files", "notes", "progress", "provenance", "smf"},
+    0: {"config", "errors", "files", "metre", "notes", "progress", "provenance", "smf"},
     1: {
         "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "soundfonts",
         "strings", "targets", "variation", "weights",
     },
     2: {"data", "score", "transcribe"},
-    3: {"benchmark", "evaluate", "train", "tuning"},
+    3: {"benchmark", "evaluate", "train", "transcription", "tuning"},
     4: {"report"},
     5: {"cli", "notebook", "pipeline"},
 }  # fmt: skip

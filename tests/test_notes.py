@@ -16,9 +16,11 @@ from small import TUNE
 from s2s_lib.compose import bwv846
 from s2s_lib.errors import InputError
 from s2s_lib.notes import (
+    NotatedNote,
     Note,
     PedalEvent,
     Performance,
+    Piece,
     Timeline,
     extend_by_pedal,
     pedal_spans,
@@ -80,6 +82,39 @@ def test_a_piece_carries_key_metre_hands_and_beats(tmp_path: Path) -> None:
     assert midi.key_signature_changes[0].key_number == pretty_midi.key_name_to_key_number("C major")
     found = midi.get_beats()[1 : len(piece.beats_s) - 1]
     assert np.allclose(found, piece.beats_s[1 : 1 + len(found)], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("early_s", "metre", "metres", "left_out"),
+    [
+        (-0.6, (4, 4), [(4, 4)], 0),
+        (0.2, (4, 4), [(4, 4)], 0),
+        (1.7, (4, 4), [(1, 4), (4, 4)], 3),
+        (1.2, (4, 4), [(2, 4), (4, 4)], 2),
+        (0.8, (3, 8), [(1, 8), (3, 8)], 1),
+        (1.7, (3, 4), [(3, 4)], 3),
+        (0.6, (2, 2), [(3, 4), (2, 2)], 1),
+    ],
+)
+def test_a_pickup_that_starts_the_recording_leaves_out_the_beats_before_it(
+    tmp_path: Path, early_s: float, metre: tuple[int, int], metres: list[tuple[int, int]], left_out: int
+) -> None:
+    """Quarters of half a second, from `early_s` before the recording on."""
+    beats_s = tuple(0.5 * k - early_s for k in range(16))
+    notes = tuple(Note(round(0.11 + 0.37 * i, 4), round(0.31 + 0.37 * i, 4), 60 + i, 40 + i) for i in range(15))
+    notated = tuple(NotatedNote(4 + 0.5 * i, 0.5, "RL"[i % 2], 1) for i in range(15))
+    piece = Piece(Performance(notes, (PedalEvent(0.4, 99),)), notated, beats_s, metre, "Eb", 120.0)
+    write_piece(tmp_path / "piece.mid", piece)
+    midi = pretty_midi.PrettyMIDI(str(tmp_path / "piece.mid"))
+    assert [(t.numerator, t.denominator) for t in midi.time_signature_changes] == metres
+    ticks = np.arange(1, 15 - left_out) * midi.resolution
+    assert np.allclose([midi.tick_to_time(int(t)) for t in ticks], beats_s[1 + left_out : 15], atol=1e-4)
+    again = read_midi(tmp_path / "piece.mid")
+    assert [(n.pitch, n.velocity) for n in again.notes] == [(n.pitch, n.velocity) for n in notes]
+    assert np.allclose(
+        [(n.onset_s, n.offset_s) for n in again.notes], [(n.onset_s, n.offset_s) for n in notes], atol=3e-4
+    )
+    assert np.isclose(again.pedal[0].time_s, 0.4, atol=3e-4)
 
 
 def test_pedal_lengthens_notes_until_it_lifts_or_the_key_is_struck_again() -> None:
