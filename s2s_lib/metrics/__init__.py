@@ -10,9 +10,14 @@
 Offsets are scored twice, `key` (key release) and `pedal` (both sides extended by their own sustain pedal as
 `notes.extend_by_pedal` does). Where a ratio is 0/0 it counts as 0, as in mir_eval, also when both sides are empty;
 a deviation or error over no notes is None.
+
+`notation_scores` judges sheet music: beats, metre, key, hands, note values and MV2H, of scores aligned with what was
+played.
 """
 
 from s2s_lib.metrics.confusion import Confusion, confusion
+from s2s_lib.metrics.mv2h import MV2H
+from s2s_lib.metrics.notation import Notation, NotationScores, notation_scores
 from s2s_lib.metrics.scores import (
     COUNTED,
     DEVIATIONS,
@@ -29,15 +34,19 @@ from s2s_lib.metrics.summary import counts_by, over_time, summarize
 __all__ = [
     "COUNTED",
     "DEVIATIONS",
+    "MV2H",
     "Confusion",
     "Counts",
     "Deviation",
+    "Notation",
+    "NotationScores",
     "Scores",
     "confusion",
     "counts_by",
     "differences",
     "frame_counts",
     "match",
+    "notation_scores",
     "over_time",
     "score",
     "summarize",

@@ -18,7 +18,8 @@ import pretty_midi
 
 from s2s_lib.benchmark.sheets.sheet import Sheet, read_sheet
 from s2s_lib.errors import InputError
-from s2s_lib.metrics import Notation, felt_beat
+from s2s_lib.metre import straight
+from s2s_lib.metrics import Notation
 from s2s_lib.notes import NotatedNote, Performance
 
 MUSESCORE = ("mscore3", "musescore3", "mscore")
@@ -27,11 +28,16 @@ TIMEOUT_S = 300
 
 
 def music21_notation(midi: Path, performance: Performance) -> Notation:
-    """music21's import with its default grid of sixteenths and eighth triplets on the file's own beats."""
+    """music21's import with its default grid of sixteenths and eighth triplets on the file's own beats.
+
+    It makes some measures longer than the file's, by notes that it holds too long; what is too long takes no time.
+    """
     sheet, file = read_sheet(midi, quarterLengthDivisors=(4, 3)), pretty_midi.PrettyMIDI(str(midi))
-    places = np.arange(np.ceil(sheet.end) + 1)
-    times_s = np.array([file.tick_to_time(round(place * file.resolution)) for place in places])
-    return _aligned(performance, sheet, places, times_s)
+    starts = np.array(sheet.measures)
+    bars = np.arange(len(starts) + 1) * sheet.bar
+    bars_s = np.array([file.tick_to_time(round(place * file.resolution)) for place in bars])
+    places = np.stack([starts, np.minimum(starts + sheet.bar, np.append(starts[1:], np.inf)) - 1e-6], axis=1)
+    return _aligned(performance, sheet, places.ravel(), np.stack([bars_s[:-1], bars_s[1:]], axis=1).ravel())
 
 
 def musescore_notation(midi: Path, performance: Performance) -> Notation:
@@ -41,10 +47,13 @@ def musescore_notation(midi: Path, performance: Performance) -> Notation:
         raise InputError(f"there is no MuseScore 3 (none of {', '.join(MUSESCORE)}); install it (Debian: musescore3).")
     with tempfile.TemporaryDirectory(prefix="s2s-") as scratch:
         xml = Path(scratch) / "score.musicxml"
-        done = subprocess.run(
-            [program, "-o", xml, midi], capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
-            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [program, "-o", xml, midi], capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+                env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise InputError(f"{midi}: {program} takes more than {TIMEOUT_S} s for it.") from None
         if not xml.is_file():
             raise InputError(f"{midi}: {program} makes no score of it ({done.stderr.strip()[-200:]}).")
         sheet = read_sheet(xml)
@@ -80,12 +89,8 @@ def tempo_map(performance: Performance, sheet: Sheet) -> tuple[np.ndarray, np.nd
 
 def _aligned(performance: Performance, sheet: Sheet, places: np.ndarray, times_s: np.ndarray) -> Notation:
     """A sheet as a notation of the performance: each printed note with the nearest played one of its pitch."""
-    beats = np.arange(0.0, sheet.end + 1e-6, float(felt_beat(sheet.time_signature)))
     notated: list[NotatedNote | None] = [None] * len(performance.notes)
-    notation = Notation(
-        performance.notes, tuple(notated), places, times_s, beats, sheet.downbeats, sheet.time_signature, sheet.key
-    )
-    printed_s = notation.seconds(sheet.places)
+    printed_s = straight(sheet.places, places, times_s)
     by_pitch: dict[int, list[int]] = defaultdict(list)
     for k, note in enumerate(sheet.notes):
         by_pitch[note.pitch].append(k)
@@ -101,7 +106,14 @@ def _aligned(performance: Performance, sheet: Sheet, places: np.ndarray, times_s
             notated[i] = sheet.notes[k].written
             used.add(k)
     return Notation(
-        performance.notes, tuple(notated), places, times_s, beats, sheet.downbeats, sheet.time_signature, sheet.key
+        performance.notes,
+        tuple(notated),
+        places,
+        times_s,
+        sheet.beats,
+        sheet.downbeats,
+        sheet.time_signature,
+        sheet.key,
     )
 
 

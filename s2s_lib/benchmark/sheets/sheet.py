@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from s2s_lib.errors import InputError
+from s2s_lib.metre import bar_quarters, beat_quarters
 from s2s_lib.notes import NotatedNote
 
 MAJOR = "Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split()  # by their signatures, seven flats to seven sharps
@@ -45,6 +46,19 @@ class Sheet:
         return np.array([note.written.onset_beat for note in self.notes])
 
     @property
+    def bar(self) -> float:
+        """Length of a full measure in quarter notes."""
+        return float(bar_quarters(self.time_signature))
+
+    @property
+    def beats(self) -> np.ndarray:
+        """Places of the felt beats; none in what a measure is too long."""
+        ends = (*self.measures[1:], self.end)
+        pairs = zip(self.measures, ends, strict=True)
+        step = float(beat_quarters(self.time_signature))
+        return np.concatenate([np.arange(start, min(end, start + self.bar) - 1e-6, step) for start, end in pairs])
+
+    @property
     def downbeats(self) -> np.ndarray:
         """Places where full measures start."""
         return np.array(self.measures[1:] if self.padding else self.measures)
@@ -63,7 +77,7 @@ def read_sheet(path: Path, **options: Any) -> Sheet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on measures that are too full
             score = converter.parse(path, forceSource=True, storePickle=False, **options)
-    except (Music21Exception, OSError, ValueError) as error:
+    except (Music21Exception, OSError, ValueError, SyntaxError) as error:  # damaged XML is a SyntaxError
         raise InputError(f"{path}: music21 can't read it ({error}).") from None
     parts = list(score.parts)
     notes = [note for part, hand in zip(parts, _hands(len(parts)), strict=True) for note in _notes(part, hand)]

@@ -5,7 +5,6 @@ score.musicxml in one folder, as in the ASAP data set (Foscarin, McLeod, Rigaux,
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,9 @@ import pretty_midi
 
 from s2s_lib.benchmark.sheets.sheet import Sheet, SheetNote, read_sheet
 from s2s_lib.errors import InputError
+from s2s_lib.metre import straight
 from s2s_lib.metrics import Notation
-from s2s_lib.notes import NotatedNote, Performance, read_midi
+from s2s_lib.notes import LOWEST_PITCH, PITCHES, NotatedNote, Note, Performance, read_midi
 
 FILES = ("performance.mid", "performance_beats.txt", "score.mid", "score_beats.txt", "score.musicxml")
 EARLY = 0.15  # of a beat: notes are played so much before their beat
@@ -55,14 +55,11 @@ def read_truth(folder: Path) -> tuple[Performance, Notation]:
     path = follow(performance, times_s, sheet, grid)
     places = np.concatenate([[0.0], np.cumsum(np.diff(grid)[path[:-1]])])
     first = int(np.argmax([beat.is_downbeat for beat in beats]))
-    bar = 4 * sheet.time_signature[0] / sheet.time_signature[1]
-    places += -places[first] % bar  # a pickup starts inside the first measure
+    places += -places[first] % sheet.bar  # a pickup starts inside the first measure
     copies = _unfold(sheet, grid, path, places)
     notated = _align(performance, copies, places, times_s)
     downbeats = places[[beat.is_downbeat for beat in beats]]
-    notation = Notation(
-        performance.notes, notated, places, times_s, places, downbeats, sheet.time_signature, sheet.key
-    )
+    notation = Notation(performance.notes, notated, places, times_s, places, downbeats, sheet.time_signature, sheet.key)
     return performance, notation
 
 
@@ -101,7 +98,7 @@ def follow(performance: Performance, times_s: np.ndarray, sheet: Sheet, grid: np
     """
     played = _pitches(performance.notes, [note.onset_s for note in performance.notes], _windows(times_s))
     written = _pitches(sheet.notes, sheet.places, np.append(grid[:-1] - 0.02, grid[-1]))
-    agreement = np.array([[_dice(a, b) for b in written] for a in played])
+    agreement = np.array([_dice(beat, written) for beat in played])
     score, came_from = agreement[0].copy(), []
     score[1:] -= JUMP
     for row in agreement[1:]:
@@ -122,18 +119,19 @@ def _windows(times_s: np.ndarray) -> np.ndarray:
     return np.append(times_s - EARLY * lengths, times_s[-1] + lengths[-1])
 
 
-def _pitches(notes: Sequence, places: Sequence[float], edges: np.ndarray) -> list[Counter]:
-    """How often each pitch starts in each of the stretches between `edges`."""
-    found = [Counter() for _ in edges[:-1]]
+def _pitches(notes: Sequence[Note | SheetNote], places: Sequence[float], edges: np.ndarray) -> np.ndarray:
+    """How often each key is struck in each of the stretches between `edges`: (stretches, 88)."""
+    counts = np.zeros((len(edges) - 1, PITCHES), dtype=int)
     for note, stretch in zip(notes, np.searchsorted(edges, places, side="right") - 1, strict=True):
-        if 0 <= stretch < len(found):
-            found[stretch][note.pitch] += 1
-    return found
+        if 0 <= stretch < len(counts):
+            counts[stretch, note.pitch - LOWEST_PITCH] += 1
+    return counts
 
 
-def _dice(a: Counter, b: Counter) -> float:
-    total = a.total() + b.total()
-    return 2 * (a & b).total() / total if total else 1.0
+def _dice(beat: np.ndarray, beats: np.ndarray) -> np.ndarray:
+    """Agreement of one beat's keys (88,) with those of others (n, 88): (n,), 1 where both are empty."""
+    common, total = np.minimum(beat, beats).sum(axis=1), beat.sum() + beats.sum(axis=1)
+    return np.where(total > 0, 2 * common / np.maximum(total, 1), 1.0)
 
 
 def _unfold(sheet: Sheet, grid: np.ndarray, path: np.ndarray, places: np.ndarray) -> list[SheetNote]:
@@ -161,8 +159,8 @@ def _align(
 ) -> tuple[NotatedNote | None, ...]:
     """Pairs played and printed notes of a pitch, nearest first; distances are in beats."""
     beats = np.arange(len(places), dtype=float)
-    played = _line(np.array([note.onset_s for note in performance.notes]), times_s, beats)
-    printed = _line(np.array([note.written.onset_beat for note in copies]), places, beats)
+    played = straight(np.array([note.onset_s for note in performance.notes]), times_s, beats)
+    printed = straight(np.array([note.written.onset_beat for note in copies]), places, beats)
     by_pitch: dict[int, list[int]] = {}
     for k, note in enumerate(copies):
         by_pitch.setdefault(note.pitch, []).append(k)
@@ -177,11 +175,3 @@ def _align(
             notated[i] = copies[k].written
             used.add(k)
     return tuple(notated)
-
-
-def _line(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-    """Linear interpolation, straight on beyond the ends."""
-    inside = np.interp(x, xs, ys)
-    before = ys[0] + (x - xs[0]) * (ys[1] - ys[0]) / (xs[1] - xs[0])
-    after = ys[-1] + (x - xs[-1]) * (ys[-1] - ys[-2]) / (xs[-1] - xs[-2])
-    return np.where(x < xs[0], before, np.where(x > xs[-1], after, inside))
