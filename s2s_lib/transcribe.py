@@ -44,9 +44,14 @@ class Transcriber:
         """The soundfonts that training heard, SHA-256 to file name; empty where the model does not say."""
         return self.model.config.soundfonts
 
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the audio that the model hears."""
+        return self.model.config.feature_settings.sample_rate
+
     def transcribe(
         self,
-        audio: str | Path | np.ndarray,
+        audio: str | Path | np.ndarray | AudioStream,
         sample_rate: int | None = None,
         evaluation: EvaluationConfig | None = None,
         *,
@@ -54,24 +59,34 @@ class Transcriber:
     ) -> Performance:
         """Notes, with their pedal-extended ends, and sustain pedal of a recording of any length.
 
-        audio: a file, or an array of shape (samples,) or (samples, channels) with its `sample_rate`; see AudioStream.
+        audio: a file, or an array of shape (samples,) or (samples, channels) with its `sample_rate`, or a stream of
+        either at the model's own rate; see AudioStream.
         evaluation: thresholds in the place of the model's own, and how many windows go through the model at once.
         `_phase` is how many frames the windows lie earlier than they would. Raises InputError for audio that is of
-        no use; a recording without notes gives none, and a warning that says why.
+        no use; logs a warning for clipped audio. A recording without notes gives none, and a warning that says why
+        unless it came as a stream, whose owner can ask it.
         """
         evaluation = evaluation or EvaluationConfig()
         config = self.model.config
-        stream = AudioStream(audio, config.feature_settings.sample_rate, sample_rate)
+        given = isinstance(audio, AudioStream)
+        stream = audio if given else AudioStream(audio, self.sample_rate, sample_rate)
         decoder = Decoder(0.0, config.frame_s, self._thresholds(evaluation))
         for grid in self._grids(stream, evaluation.batch_size, _phase):
             decoder.add(grid)
         if not stream.samples:
             raise InputError(f"{stream.name}: holds no audio; name a recording.")
-        return _heard(decoder.finish(), stream)
+        if stream.clipped:
+            share = f"{stream.full_scale:.1%} of its samples are at full scale"
+            log.warning("%s: is clipped (%s), so notes may be wrong.", stream.name, share)
+        heard = _heard(decoder.finish(), stream)
+        if not heard.notes and not given:
+            why = "is silent" if stream.silent else "no notes are heard in it"
+            log.warning("%s: %s, so its transcription is empty.", stream.name, why)
+        return heard
 
     def grid(self, audio: np.ndarray, sample_rate: int, batch_size: int) -> Grid:
         """Probabilities for a whole short recording; frame k of the grid starts at k * frame_s seconds."""
-        stream = AudioStream(audio, self.model.config.feature_settings.sample_rate, sample_rate)
+        stream = AudioStream(audio, self.sample_rate, sample_rate)
         parts = [vars(grid) for grid in self._grids(stream, batch_size, 0)]
         return Grid(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
@@ -135,12 +150,10 @@ class Transcriber:
 
 
 def _heard(performance: Performance, stream: AudioStream) -> Performance:
-    """What lies within the recording, nothing of a silent one; an empty result is logged."""
+    """What lies within the recording, nothing of a silent one."""
     end_s = stream.samples / stream.sample_rate
     inside = [i for i, note in enumerate(performance.notes) if note.onset_s < end_s and not stream.silent]
     if not inside:
-        why = "is silent" if stream.silent else "no notes are heard in it"
-        log.warning("%s: %s, so its transcription is empty.", stream.name, why)
         return Performance((), extended=())
     notes, extended = (tuple(notes[i] for i in inside) for notes in (performance.notes, performance.extended))
     return Performance(notes, performance.pedal, extended)

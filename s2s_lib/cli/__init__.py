@@ -11,6 +11,7 @@ from pathlib import Path
 from s2s_lib.cli.flags import Flag, Parser, schema_flags
 from s2s_lib.cli.listing import soundfonts_listing
 from s2s_lib.cli.resolve import resolve
+from s2s_lib.cli.transcribe import add_transcribe, run_transcribe
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.pipeline import (
@@ -31,6 +32,7 @@ COMMANDS = {
     "import": "take paired recordings and MIDI files as a dataset: MAESTRO, MAPS, SMD or any folder of pairs",
     "train": "train a model on the run's dataset",
     "evaluate": "transcribe and score the run's test split, MIDI files or recordings",
+    "transcribe": "turn recordings into MIDI files and sheet music",
     "bench": "set our transcriber beside other tools on the same recordings",
     "soundfonts": "list soundfonts and their pianos",
     "config": "print the resolved config as YAML and run nothing",
@@ -56,6 +58,7 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
         "--install-peers", action="store_true", help="install the tools to set beside ours, and do nothing else"
     )
     _add_import(parsers["import"])
+    add_transcribe(parsers["transcribe"])
     parsers["soundfonts"].add_argument(
         "names", metavar="NAME", nargs="*", default=["system"],
         help="soundfont files, folders of them, 'embedded' or 'system' (default: system, all that are installed)",
@@ -105,11 +108,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     parser, parsers = build_parser()
     options, unknown = parser.parse_known_args(arguments)
-    if unknown:
+    if options.command == "transcribe" and not any(word.startswith("-") for word in unknown):
+        options.inputs += unknown  # argparse takes only the first row of them, not those behind a flag
+    elif unknown:
         parsers[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command == "soundfonts":
         print(soundfonts_listing(options.names))
         return 0
+    if options.command == "transcribe":
+        return run_transcribe(options)
     if options.command == "import":
         config = resolve(options, ("generate",))
         print(import_dataset(config, Path(options.folder), options.format, options.skip_bad, options.copy))

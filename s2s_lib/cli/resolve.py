@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from s2s_lib.cli.flags import schema_flags
+from s2s_lib.cli.flags import Flag, schema_flags
 from s2s_lib.config import Config, merge, read_yaml
 from s2s_lib.errors import InputError
 from s2s_lib.pipeline import bundled
@@ -19,7 +19,8 @@ from s2s_lib.pipeline import bundled
 
 def resolve(options: argparse.Namespace, stages: Sequence[str]) -> Config:
     """The config: command line > YAML > defaults. A later stage alone takes its run's own parameters as YAML."""
-    given = _given(options)
+    flags = [flag for flags in schema_flags().values() for flag in flags]
+    given = merge(given_flags(options, flags), _assigned(options))
     file, source = {}, "command line"
     if options.config:
         path = _config_file(options.config)
@@ -36,7 +37,7 @@ def resolve(options: argparse.Namespace, stages: Sequence[str]) -> Config:
     except InputError as error:
         if file:
             Config.resolve(file, source=source)  # if the file alone is wrong, it is the one to name
-        raise InputError(_name_flags(str(error), options), usage=True) from None
+        raise InputError(name_flags(str(error), options, flags), usage=True) from None
     if file and not options.config:
         print(f"s2s: taking the parameters of {source}", file=sys.stderr)
     return config
@@ -48,13 +49,19 @@ def _config_file(name: str) -> Path:
     return own if not path.exists() and re.fullmatch(r"\w+", name) and own.is_file() else path
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
-    """What the command line sets, as nested sections; --set comes last."""
+def given_flags(options: argparse.Namespace, flags: Sequence[Flag]) -> dict[str, Any]:
+    """What `flags` set on the command line, as nested sections."""
     given: dict[str, Any] = {}
-    for flag in (flag for flags in schema_flags().values() for flag in flags):
+    for flag in flags:
         if hasattr(options, flag.variable):
             for path in flag.paths:
                 given = merge(given, _nested(path, getattr(options, flag.variable)))
+    return given
+
+
+def _assigned(options: argparse.Namespace) -> dict[str, Any]:
+    """What --set sets, as nested sections."""
+    given: dict[str, Any] = {}
     for assignment in options.set:
         name, equals, value = assignment.partition("=")
         if not equals or "." not in name:
@@ -72,9 +79,9 @@ def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
     return value
 
 
-def _name_flags(message: str, options: argparse.Namespace) -> str:
+def name_flags(message: str, options: argparse.Namespace, flags: Sequence[Flag]) -> str:
     """The message with '--samples (dataset.samples)' for keys that a flag was given for."""
-    for flag in (flag for flags in schema_flags().values() for flag in flags):
+    for flag in flags:
         if hasattr(options, flag.variable):
             for path in flag.paths:
                 message = re.sub(rf"(?<![\w.]){re.escape('.'.join(path))}\b", f"{flag.name} (\\g<0>)", message)

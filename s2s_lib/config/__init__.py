@@ -15,11 +15,12 @@ from s2s_lib.config.output import OutputConfig
 from s2s_lib.config.piano import PRESET_PROGRAMS, PianoConfig
 from s2s_lib.config.schema import Config
 from s2s_lib.config.training import TrainingConfig
+from s2s_lib.config.transcription import TranscriptionConfig
 from s2s_lib.config.variation import VariationConfig
 
 __all__ = [
     "EMBEDDED_SOUNDFONT", "MAJOR_KEYS", "MINOR_KEYS", "PRESET_PROGRAMS", "RELEASED", "RELEASED_FOLDER", "SCRATCH",
     "SCRATCH_WINDOW_S", "SYSTEM_SOUNDFONTS", "AudioConfig", "AugmentationConfig", "BenchmarkConfig", "Config",
     "DatasetConfig", "EvaluationConfig", "ModelConfig", "OutputConfig", "PeerName", "PianoConfig", "TrainingConfig",
-    "VariationConfig", "merge", "read_yaml",
+    "TranscriptionConfig", "VariationConfig", "merge", "read_yaml",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from s2s_lib.config.layers import merge, read_yaml, sentence
 from s2s_lib.config.model import SCRATCH, SCRATCH_WINDOW_S, ModelConfig
 from s2s_lib.config.output import OutputConfig
 from s2s_lib.config.training import TrainingConfig
+from s2s_lib.config.transcription import TranscriptionConfig
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write
 
@@ -32,6 +33,7 @@ class Config(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     benchmark: BenchmarkConfig = Field(default_factory=BenchmarkConfig)
+    transcription: TranscriptionConfig = Field(default_factory=TranscriptionConfig)
     output: OutputConfig = Field(default_factory=OutputConfig)
 
     @model_validator(mode="after")

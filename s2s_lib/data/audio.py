@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,28 +25,34 @@ LOUDEST = 100.0  # full scale is 1, and headroom takes a recording to 10 or so; 
 FULL_SCALE, CLIPPED = 0.999, 1e-3  # a recording with more than this share of its samples at full scale is clipped
 MOST_CHANNELS = 64  # an array with more has its axes swapped
 
-log = logging.getLogger("s2s.audio")
-
 
 class AudioStream:
     """Audio of any rate, length and number of channels, read block by block; an hour of it never lies in memory.
 
     audio: a file, or an array of shape (samples,) or (samples, channels): floats of full scale 1, or signed integers
     of the full scale of their type; `own_rate` is an array's sample rate. Channels are averaged. Iterating gives mono
-    float32 blocks at `sample_rate`, together what the whole would be resampled to. Raises InputError for audio that
-    is missing, unreadable or not a number somewhere; logs a warning for clipped audio.
+    float32 blocks at `sample_rate`, together what the whole would be resampled to. Each time more is read, `watch` is
+    told how many seconds of how many were. Raises InputError for audio that is missing, unreadable or not a number
+    somewhere.
     """
 
-    def __init__(self, audio: str | Path | np.ndarray, sample_rate: int, own_rate: int | None = None):
-        self.audio, self.sample_rate, self.own_rate = audio, sample_rate, own_rate
+    def __init__(
+        self,
+        audio: str | Path | np.ndarray,
+        sample_rate: int,
+        own_rate: int | None = None,
+        watch: Callable[[float, float], None] | None = None,
+    ):
+        self.audio, self.sample_rate, self.own_rate, self.watch = audio, sample_rate, own_rate, watch
         self.name = "the audio array" if isinstance(audio, np.ndarray) else str(audio)
         self.samples = 0  # given so far
         self.peak = 0.0  # of the mono samples so far
+        self.full_scale = 0.0  # share of the samples that are at full scale, once all are read
 
     def __iter__(self) -> Iterator[np.ndarray]:
         read = clipped = 0
         with ExitStack() as opened:
-            rate, blocks = self._array() if isinstance(self.audio, np.ndarray) else self._file(opened)
+            rate, length, blocks = self._array() if isinstance(self.audio, np.ndarray) else self._file(opened)
             stream = None
             if rate != self.sample_rate:
                 stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
@@ -55,31 +60,38 @@ class AudioStream:
                 self._check(block, read, rate)
                 clipped += np.count_nonzero(np.abs(block) >= FULL_SCALE) / block.shape[1]
                 read += len(block)
+                if self.watch is not None:
+                    self.watch(read / rate, length / rate)
                 mono = block.mean(axis=1, dtype=np.float32)
                 self.peak = max(self.peak, float(np.abs(mono).max(initial=0)))
                 yield self._given(mono if stream is None else stream.resample_chunk(mono))
             if stream is not None:
                 yield self._given(stream.resample_chunk(np.zeros(0, np.float32), last=True))
-        if clipped > CLIPPED * read:
-            share = f"{clipped / read:.1%} of its samples are at full scale"
-            log.warning("%s: is clipped (%s), so notes may be wrong.", self.name, share)
+            self.full_scale = clipped / max(read, 1)
 
     @property
     def silent(self) -> bool:
         """Whether nothing was heard so far."""
         return self.peak < SILENCE
 
+    @property
+    def clipped(self) -> bool:
+        """Whether so much of it is at full scale that it was recorded too loud."""
+        return self.full_scale > CLIPPED
+
     def _given(self, mono: np.ndarray) -> np.ndarray:
         self.samples += len(mono)
         return mono
 
-    def _file(self, opened: ExitStack) -> tuple[int, Iterator[np.ndarray]]:
+    def _file(self, opened: ExitStack) -> tuple[int, int, Iterator[np.ndarray]]:
+        """Sample rate, length in samples, and blocks of a file."""
         if self.own_rate is not None:
             raise InputError(f"{self.name}: a file says its own sample rate; leave sample_rate out.")
         file = opened.enter_context(_opened(as_path(self.audio)))
-        return file.samplerate, file.blocks(BLOCK, dtype="float32", always_2d=True)
+        return file.samplerate, file.frames, file.blocks(BLOCK, dtype="float32", always_2d=True)
 
-    def _array(self) -> tuple[int, Iterator[np.ndarray]]:
+    def _array(self) -> tuple[int, int, Iterator[np.ndarray]]:
+        """Sample rate, length in samples, and blocks of an array."""
         audio = self.audio
         if not self.own_rate or self.own_rate < 0:
             raise InputError(f"{self.name} needs its sample rate; give it as sample_rate, in samples per second.")
@@ -91,7 +103,7 @@ class AudioStream:
         full_scale = -float(np.iinfo(audio.dtype).min) if audio.dtype.kind == "i" else 1.0
         columns = audio.reshape(len(audio), -1) if audio.size else np.zeros((0, 1))
         starts = range(0, len(columns), BLOCK)
-        return self.own_rate, (columns[start : start + BLOCK] / full_scale for start in starts)
+        return self.own_rate, len(columns), (columns[start : start + BLOCK] / full_scale for start in starts)
 
     def _check(self, block: np.ndarray, first: int, rate: int) -> None:
         """Raises InputError if the block, (samples, channels) from sample `first` on, is no sound."""
@@ -130,6 +142,8 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     """An audio file, open; what libsndfile does not know goes through ffmpeg, where that is installed."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such audio file.")
+    if isinstance(path, Path) and not path.stat().st_size:
+        raise InputError(f"{path}: not a readable audio file (it is empty); record or copy it again.")
     try:
         with ExitStack() as opened:
             source = opened.enter_context(readable(path))
@@ -198,7 +212,9 @@ def _read(file: soundfile.SoundFile, start: int, length: int) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     """What libsndfile says, without the path and the full stop."""
-    return str(error).split(": ")[-1].rstrip(".")
+    reason = str(error).split(": ")[-1].rstrip(".")
+    # what it says of a file that is there, and no MP3 in spite of its ending
+    return "Format not recognised" if reason.startswith("File does not exist") else reason
 
 
 def write_flac(path: Path, waveform: np.ndarray, sample_rate: int) -> None:

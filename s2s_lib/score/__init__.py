@@ -46,7 +46,7 @@ def notate(performance: Performance, wishes: Wishes | None = None) -> Piece:
     wishes = wishes or Wishes()
     if len(performance.notes) < FEWEST_NOTES:
         raise InputError(
-            f"holds {len(performance.notes)} notes, and a score needs at least {FEWEST_NOTES}; ask for midi or json."
+            f"too few notes for a score ({len(performance.notes)}, and it needs {FEWEST_NOTES}); ask for midi or json."
         )
     if not wishes.pedal:
         performance = replace(performance, pedal=())

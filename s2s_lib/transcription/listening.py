@@ -1,0 +1,73 @@
+"""A recording heard once, and its score written as often as a person changes their mind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from s2s_lib.compose.bwv846 import bwv846
+from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, EvaluationConfig, TranscriptionConfig
+from s2s_lib.pianos import Piano
+from s2s_lib.render import render
+from s2s_lib.soundfonts import find_soundfonts
+from s2s_lib.targets import Grid, Thresholds, decode
+from s2s_lib.transcription.formats import FORMATS
+from s2s_lib.transcription.recording import load_transcriber, wishes
+from s2s_lib.transcription.result import Source, Transcription
+
+BUILT_IN_TITLE, BUILT_IN_NAME = "Prelude in C major, BWV 846", "bwv846"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A recording and the model's probabilities for it.
+
+    waveform: mono, (samples,), at `sample_rate`; frame k of `grid` starts at k * frame_s seconds; `thresholds` are the
+    model's own. `name` is that of the recording's file.
+    """
+
+    title: str
+    name: str
+    waveform: np.ndarray
+    sample_rate: int
+    grid: Grid
+    frame_s: float
+    thresholds: Thresholds
+
+    def transcription(self, settings: TranscriptionConfig) -> Transcription:
+        """The notes that these settings let through, and their score when asked for; nothing is heard again."""
+        onset = self.thresholds.onset if settings.onset_threshold is None else settings.onset_threshold
+        thresholds = Thresholds(onset, self.thresholds.held, self.thresholds.sounding)
+        performance = decode(self.grid, 0.0, self.frame_s, thresholds)
+        source = Source(self.name, self.waveform, self.sample_rate)
+        return Transcription(performance, self.title, source, wishes(settings))
+
+
+def hear(config: Config, audio: str | Path | None = None) -> Heard:
+    """Listens to a recording, or without one to Bach's prelude BWV 846 as the embedded soundfont plays it.
+
+    Raises InputError for a recording that can't be read, is silent or empty, and for a model that can't be used.
+    """
+    from s2s_lib.data import read_audio  # takes a second to import
+
+    transcriber = load_transcriber(config.transcription.model_path, config.model.device)
+    model, rate = transcriber.model.config, transcriber.sample_rate
+    if audio is None:
+        piano = Piano.plain(find_soundfonts([EMBEDDED_SOUNDFONT])[0])
+        title, name, waveform = BUILT_IN_TITLE, BUILT_IN_NAME, render(bwv846().performance, piano, rate)
+    else:
+        title, name, waveform = Path(audio).stem, Path(audio).name, read_audio(audio, rate)
+    grid = transcriber.grid(waveform, rate, EvaluationConfig().batch_size)
+    return Heard(title, name, waveform, rate, grid, model.frame_s, Thresholds(**model.thresholds))
+
+
+def write_files(transcription: Transcription, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Writes a transcription into a folder, named after its recording; returns the files, each page its own."""
+    files = []
+    for name in dict.fromkeys(formats):
+        path = folder / f"{Path(transcription.source.name).stem}{FORMATS[name].ending}"
+        files += getattr(transcription, f"to_{name}")(path) or [path]
+    return files
