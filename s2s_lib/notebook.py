@@ -19,7 +19,7 @@ from s2s_lib.soundfonts import find_soundfonts
 
 
 def notebook_config(**sections: dict[str, Any]) -> Config:
-    """The config from a notebook's parameters, one dict per section, shown with its provenance.
+    """The config from a notebook's parameters, one dict per section that it uses, shown with its provenance.
 
     Relative paths are taken from the working folder, or from the project's when that is its notebooks folder, as in
     JupyterLab. Raises InputError that names what is wrong.
@@ -27,7 +27,7 @@ def notebook_config(**sections: dict[str, Any]) -> Config:
     folder = Path.cwd().resolve()
     base = folder.parent if folder == bundled("notebooks") else folder
     config = absolute_paths(Config.resolve(sections, source="notebook parameters"), base)
-    display(_provenance(config), _parameters(config))
+    display(_provenance(config), _parameters(config, set(sections)))
     return config
 
 
@@ -52,11 +52,11 @@ def _soundfont(name: str) -> str:
         return "not found"
 
 
-def _parameters(config: Config) -> HTML:
-    """All parameters as YAML, one block per section."""
+def _parameters(config: Config, sections: set[str]) -> HTML:
+    """All parameters of these sections as YAML, one block per section."""
     blocks = (
         yaml.safe_dump({section: values}, sort_keys=False, allow_unicode=True, default_flow_style=None)
-        for section, values in config.model_dump(mode="json").items()
+        for section, values in config.model_dump(mode="json", include=sections).items()
     )
     style = "margin:0 0 1em;font-size:0.8em;white-space:pre-wrap;overflow-wrap:anywhere;break-inside:avoid"
     text = "".join(f'<pre style="{style}">{html.escape(block)}</pre>' for block in blocks)

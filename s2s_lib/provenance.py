@@ -9,7 +9,9 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("sound2sheet", "torch", "transformers", "accelerate", "pretty_midi", "pyfluidsynth", "mir_eval", "numpy")
+PACKAGES = (
+    "sound2sheet", "torch", "transformers", "accelerate", "pretty_midi", "pyfluidsynth", "mir_eval", "numpy", "verovio",
+)  # fmt: skip
 
 
 def collect() -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""The committed notebooks: thin, clean, prose first, the same parameters in all."""
+"""The committed notebooks: thin, clean, prose first, the same parameters in all that belong to one run."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -11,14 +12,21 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+import soundfile
 import yaml
 from conftest import ROOT, TINY
 
 from s2s_lib import Config, InputError
+from s2s_lib.compose.bwv846 import bwv846
 from s2s_lib.notebook import notebook_config
+from s2s_lib.notes import Performance
+from s2s_lib.pipeline.export import export_html
+from s2s_lib.pipeline.kernel import OwnKernel
+from s2s_lib.report import resynthesise
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECTIONS = list(Config.model_fields)
+APART = {"04_transcribe", "benchmark"}  # need no run; all others work on what the one before them left
 LONGEST_CELL = 15
 
 
@@ -42,7 +50,8 @@ def parameters(path: Path) -> dict[str, dict]:
 
 
 def test_there_are_the_stages_and_the_benchmark() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["01_generate", "02_train", "03_evaluate", "benchmark"]
+    names = ["01_generate", "02_train", "03_evaluate", "04_transcribe", "benchmark"]
+    assert [path.stem for path in NOTEBOOKS] == names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -78,14 +87,25 @@ def test_parameters_are_validated_next(path: Path) -> None:
     cells = code_cells(path)
     assert "parameters" in cells[0].metadata.tags
     assert "notebook_config(" in cells[1].source
-    assert list(parameters(path)) == SECTIONS
-    for section in SECTIONS:
-        assert f"{section}={section}" in cells[1].source
+    named = list(parameters(path))
+    assert named == [section for section in SECTIONS if section in named]
+    (call,) = [node for node in ast.walk(ast.parse(cells[1].source)) if isinstance(node, ast.Call)]
+    assert [(keyword.arg, keyword.value.id) for keyword in call.keywords] == [(name, name) for name in named]
     Config.resolve(parameters(path))
 
 
-def test_parameters_are_the_same_in_all() -> None:
-    assert len({parameters_cell(path).source for path in NOTEBOOKS}) == 1
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_names_the_sections_it_uses(path: Path) -> None:
+    rest = "\n".join(cell.source for cell in code_cells(path)[2:])
+    attributes = [node for node in ast.walk(ast.parse(rest)) if isinstance(node, ast.Attribute)]
+    used = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "config"}
+    assert used <= set(parameters(path))
+
+
+def test_parameters_are_the_same_in_all_of_a_run() -> None:
+    chain = [path for path in NOTEBOOKS if path.stem not in APART]
+    assert len({parameters_cell(path).source for path in chain}) == 1
+    assert set(SECTIONS) - set(parameters(chain[0])) == {"benchmark", "transcription"}
 
 
 def test_paths_are_the_projects_in_its_notebooks_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,9 +117,12 @@ def test_paths_are_the_projects_in_its_notebooks_folder(monkeypatch: pytest.Monk
 
 def test_paths_are_the_working_folders_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    config = notebook_config(evaluation={"midi": ["bwv846", "a.mid"]})
+    transcription = {"audio": "take.flac", "model_path": "released"}
+    config = notebook_config(evaluation={"midi": ["bwv846", "a.mid"]}, transcription=transcription)
     assert config.output.run_dir == tmp_path / "runs" / "default"
     assert config.evaluation.midi == ["bwv846", str(tmp_path / "a.mid")]
+    assert config.transcription.audio == str(tmp_path / "take.flac")
+    assert config.transcription.model_path == "released"
     assert config.dataset.soundfonts == ["embedded"]
 
 
@@ -108,6 +131,16 @@ def test_provenance_and_parameters_are_shown(capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr().out
     for word in ("git commit", "torch", "FluidSynth", "GPU", "soundfont embedded", "processor"):
         assert word in shown
+
+
+def test_only_the_sections_named_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    displayed = []
+    monkeypatch.setattr("s2s_lib.notebook.display", lambda *outputs: displayed.extend(outputs))
+    notebook_config(transcription={"time_signature": "3/4"}, output={})
+    page = displayed[1].data
+    assert "time_signature: 3/4" in page
+    assert "output_dir" in page
+    assert "dataset:" not in page
 
 
 def test_unknown_parameter_is_refused() -> None:
@@ -129,6 +162,32 @@ def test_papermill_runs_a_notebook_without_our_command(tmp_path: Path) -> None:
     assert (tmp_path / "by-hand" / "data" / "train_manifest.json").is_file()
     injected = [cell for cell in read(target).cells if "injected-parameters" in cell.metadata.get("tags", [])]
     assert len(injected) == 1
+
+
+def test_a_recording_becomes_a_page_with_its_score(tmp_path: Path) -> None:
+    """04_transcribe as a batch runs it: nothing to click on needed, and nothing read from a network."""
+    music = bwv846().performance
+    first = Performance(tuple(note for note in music.notes if note.onset_s < 8), music.pedal)
+    soundfile.write(tmp_path / "prelude.flac", resynthesise(first, 16000), 16000)
+    given = {"transcription": {"audio": str(tmp_path / "prelude.flac")}, "output": {"output_dir": str(tmp_path)}}
+    done = tmp_path / "done.ipynb"
+    papermill.execute_notebook(
+        str(ROOT / "notebooks/04_transcribe.ipynb"),
+        str(done),
+        given,
+        progress_bar=False,
+        kernel_manager_class=OwnKernel,
+    )
+    page = export_html(done, "prelude").read_text()
+    assert page.count('class="s2s-page"') == 1
+    assert page.count("<audio") == 2
+    assert page.count('class="measure"') > 1
+    loaded = re.findall(r'(?:src|xlink:href|data)="([^"]{0,40})', page)
+    assert loaded
+    assert all(address.startswith(("data:", "#")) for address in loaded)
+    files = sorted(path.name for path in (tmp_path / "default" / "results").iterdir())
+    assert files == ["prelude.mid", "prelude.musicxml", "prelude.pdf"]
+    assert [name for name in files if f'download="{name}"' in page] == files
 
 
 def test_papermill_refuses_an_unknown_key(tmp_path: Path) -> None:

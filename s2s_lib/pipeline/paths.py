@@ -23,7 +23,7 @@ def bundled(name: str) -> Path:
 def absolute_paths(config: Config, base: Path) -> Config:
     """The same config with every relative path taken from the folder `base`, so that it holds in any folder.
 
-    Reserved names (the soundfonts 'embedded' and 'system', the encoder 'scratch', the MIDI 'bwv846') stay as they
+    Reserved names (the soundfonts 'embedded' and 'system', the model 'released', the encoder 'scratch', the MIDI 'bwv846') stay as they
     are, whatever lies in the folder; a Hugging Face id does unless a folder of that name is there.
     """
     config = config.model_copy(deep=True)
@@ -46,6 +46,10 @@ def absolute_paths(config: Config, base: Path) -> Config:
     bench.model_path, bench.midi_dir = _absolute(bench.model_path, base), _absolute(bench.midi_dir, base)
     bench.soundfont = bench.soundfont and _existing(bench.soundfont, base, *reserved)
     bench.peers_dir = str(_join(base, bench.peers_dir))
+    heard = config.transcription
+    heard.audio = _absolute(heard.audio, base)
+    if heard.model_path != RELEASED:
+        heard.model_path = _absolute(heard.model_path, base)
     output.output_dir = str(_join(base, output.output_dir))
     if output.data_dir is not None and not is_url(output.data_dir):
         output.data_dir = _absolute(output.data_dir, base)
