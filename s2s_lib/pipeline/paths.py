@@ -23,8 +23,9 @@ def bundled(name: str) -> Path:
 def absolute_paths(config: Config, base: Path) -> Config:
     """The same config with every relative path taken from the folder `base`, so that it holds in any folder.
 
-    Reserved names (the soundfonts 'embedded' and 'system', the model 'released', the encoder 'scratch', the MIDI 'bwv846') stay as they
-    are, whatever lies in the folder; a Hugging Face id does unless a folder of that name is there.
+    Reserved names (the soundfonts 'embedded' and 'system', the model 'released', the encoder 'scratch', the MIDI
+    'bwv846') stay as they are, whatever lies in the folder; a Hugging Face id does unless a folder of that name is
+    there.
     """
     config = config.model_copy(deep=True)
     dataset, evaluation, output, training = config.dataset, config.evaluation, config.output, config.training
