@@ -12,10 +12,7 @@ from s2s_lib.score.onsets import Onsets, find_onsets
 from s2s_lib.score.timing import Timing
 
 LENGTH_WEIGHT, LENGTH_LEVEL = 0.2, 18.0  # of a beat's length beside its onsets; what makes up for a beat's costs
-PULSE_S, PULSE_WIDTH = (
-    0.6,
-    1.0,
-)  # the beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
+PULSE_S, PULSE_WIDTH = 0.6, 1.0  # beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
 METRE_ONSETS = 8.0  # as many onsets, each on its own, would say as much of the metre as all of a piece do
 WISH_WIDTH = 0.08  # of a wished tempo: standard deviation of the logarithm
 EARLY = 0.12  # of a beat, by which the first onset may come before the first beat
