@@ -77,3 +77,10 @@ def test_pieces_of_a_long_performance_fit_together(monkeypatch: pytest.MonkeyPat
     whole = split_hands(piece.performance)
     monkeypatch.setattr(hands, "CHUNK", 3)
     assert split_hands(piece.performance) == whole
+
+
+def test_no_hand_plays_a_wide_figure_alone() -> None:
+    """Broken chords about middle C, short keys under a pedal: nothing but habit says that both hands play."""
+    figure = (60, 64, 67, 72, 76, 67, 72, 76)
+    notes = played(*((i / 4, pitch) for i, pitch in enumerate(figure * 8)))
+    assert set(split_hands(notes)) == {"L", "R"}

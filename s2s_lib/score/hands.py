@@ -2,9 +2,9 @@
 
 A score is given to every way of sharing the notes between two hands, as a sum over pairs of notes close in time: what
 one hand would have to span or jump, how far the hands are apart or crossed; and over single notes and chords: the
-register, five fingers to a hand. Beam search over the chords in time order finds the best sum, in time
-linear in the number of notes. The same quantities, hand positions and crossings, carry the merged-output hidden
-Markov models of Nakamura, Ono and Sagayama (ISMIR 2014); here their weights are learnt from composed pieces
+register, five fingers to a hand, no hand idle for long. Beam search over the chords in time order finds the best sum,
+in time linear in the number of notes. The same quantities, hand positions and crossings, carry the merged-output
+hidden Markov models of Nakamura, Ono and Sagayama (ISMIR 2014); here their weights are learnt from composed pieces
 (`hand_weights`, made by tests/golden/make_hand_weights.py).
 """
 
@@ -24,6 +24,7 @@ MEMORIES_S = (0.1, 0.3, 1.0, 4.0)  # time constants with which those count less 
 HELD_S = 0.03  # a key down for at least this long beyond another's onset is held while that one is struck
 FREE_CROSSING = 4  # notes of a chord up to which any sharing is tried; in larger ones no hand reaches into the other
 SIXTH_KEY = 3.0  # taken off a score for each key beyond five under one hand; composed pieces have none to learn from
+IDLE, IDLE_NOTES = 0.3, 16  # taken off for each note of a hand that played all of so many notes before: two hands share
 BEAM = 24  # sharings kept from one chord to the next
 CHUNK = 2000  # chords whose pairs are weighed at once, to bound the memory that a long performance takes
 
@@ -61,6 +62,8 @@ def split_hands(performance: Performance) -> list[str]:
     for start, end, links in _linked(intervals, pitches, bounds):
         ways = sharings(pitches[start:end])
         totals = scores[:, None] + _given_past(bits, links, ways) + _chord_scores(pitches[start:end], ways)
+        if start >= IDLE_NOTES:
+            totals -= IDLE * _alone(bits, ways)
         bits, scores, step = _best(totals, bits, ways)
         steps.append(step)
     right, at = [], 0
@@ -158,6 +161,13 @@ def _given_past(bits: np.ndarray, links: Links, ways: np.ndarray) -> np.ndarray:
     right = bits @ (one - later_right).T + later_right.sum(1)  # sharings x notes
     left = one.sum(1) - bits @ (one - later_left).T
     return left.sum(1)[:, None] + (right - left) @ ways.T
+
+
+def _alone(bits: np.ndarray, ways: np.ndarray) -> np.ndarray:
+    """Notes (sharings, ways) of a chord for the hand that has been playing alone."""
+    last = bits[:, -IDLE_NOTES:]
+    right, left = last.all(1), ~last.any(1)
+    return right[:, None] * ways.sum(1) + left[:, None] * (1 - ways).sum(1)
 
 
 def _chord_scores(pitches: np.ndarray, ways: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ often (`--even`), by an earlier draft of this script, then from those weights `-
 from these `--steps 1600 --pieces 3000 --seed 2`. So they are not reproduced to the bit.
 
 Pieces are composed once and played anew each time they are met: other tempo curves, pauses, loudness, touch and
-registers; notes missed, notes too many, a hand alone, a start in the middle. So the network bears what a transcription of a recording looks like.
+registers; notes missed, notes too many, a hand alone, a start in the middle. So the network bears what a transcription
+of a recording looks like.
 """
 
 from __future__ import annotations
