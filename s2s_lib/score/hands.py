@@ -24,7 +24,9 @@ MEMORIES_S = (0.1, 0.3, 1.0, 4.0)  # time constants with which those count less 
 HELD_S = 0.03  # a key down for at least this long beyond another's onset is held while that one is struck
 FREE_CROSSING = 4  # notes of a chord up to which any sharing is tried; in larger ones no hand reaches into the other
 SIXTH_KEY = 3.0  # taken off a score for each key beyond five under one hand; composed pieces have none to learn from
-IDLE, IDLE_NOTES = 0.3, 16  # taken off for each note of a hand that played all of so many notes before: two hands share
+# two hands share: of the last notes, the share from which on one hand plays too much, and what is taken off for each
+# further note of a hand that played them all
+IDLE_NOTES, IDLE_SHARE, IDLE = 16, 0.75, 0.3
 BEAM = 24  # sharings kept from one chord to the next
 CHUNK = 2000  # chords whose pairs are weighed at once, to bound the memory that a long performance takes
 
@@ -164,10 +166,10 @@ def _given_past(bits: np.ndarray, links: Links, ways: np.ndarray) -> np.ndarray:
 
 
 def _alone(bits: np.ndarray, ways: np.ndarray) -> np.ndarray:
-    """Notes (sharings, ways) of a chord for the hand that has been playing alone."""
-    last = bits[:, -IDLE_NOTES:]
-    right, left = last.all(1), ~last.any(1)
-    return right[:, None] * ways.sum(1) + left[:, None] * (1 - ways).sum(1)
+    """Notes (sharings, ways) of a chord for a hand that has played too much, 0-1 each."""
+    share = bits[:, -IDLE_NOTES:].mean(1, keepdims=True)
+    right, left = (np.maximum(part - IDLE_SHARE, 0) / (1 - IDLE_SHARE) for part in (share, 1 - share))
+    return right * ways.sum(1) + left * (1 - ways).sum(1)
 
 
 def _chord_scores(pitches: np.ndarray, ways: np.ndarray) -> np.ndarray:
