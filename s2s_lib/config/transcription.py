@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from s2s_lib.config.base import Probability, Section, key
 from s2s_lib.config.dataset import KeySignature
 
 ScoreFile = Literal["midi", "musicxml", "svg", "pdf", "png"]
 SmallestNote = Literal["1/4", "1/8", "1/16", "1/32"]
+
+
+def _metre(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d?/(1|2|4|8|16|32)", text):
+        raise ValueError(f"{text!r} is no metre; write it like '3/4'")
+    return text
+
+
+Metre = Annotated[str, AfterValidator(_metre)]
 
 
 class TranscriptionConfig(Section):
@@ -25,9 +37,7 @@ class TranscriptionConfig(Section):
     tempo_bpm: float | None = key(
         None, "quarter notes per minute, about which the beats are looked for; null means they are found", ge=10, le=400
     )
-    time_signature: str | None = key(
-        None, "metre, such as '3/4'; null means it is found", pattern=r"^[1-9]\d?/(1|2|4|8|16|32)$"
-    )
+    time_signature: Metre | None = key(None, "metre, such as '3/4'; null means it is found")
     key_signature: KeySignature | None = key(None, "key, such as 'Eb' or 'C#m'; null means it is found")
     smallest_note: SmallestNote = key("1/16", "shortest note value of the score, triplets of it included")
     pedal: bool = key(True, "write the pedal's marks into the score")
