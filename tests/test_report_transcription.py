@@ -272,7 +272,7 @@ class TestDesk:
         desk.heard = replace(desk.heard, grid=Grid.empty(100))
         desk.threshold.value = 0.97
         assert desk.transcription is None
-        assert "needs at least" in desk.status.value
+        assert "too few notes" in desk.status.value
 
     def test_tempo_that_can_not_be_is_a_sentence(self, desk: transcription_widgets.Desk) -> None:
         desk.tempo.value = 3
