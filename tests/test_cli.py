@@ -424,8 +424,9 @@ def test_module_is_the_command() -> None:
 def test_interrupt_is_one_line_and_130(tmp_path: Path) -> None:
     arguments = ["run", "--config", str(TINY), "--output-dir", str(tmp_path)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "s2s_lib", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "s2s_lib", *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where a shell runs us in background
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (tmp_path / "tiny" / "01_generate.ipynb").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
