@@ -99,7 +99,8 @@ def bands_figure(benchmark: Benchmark) -> Picture:
     for column, bands in enumerate((VELOCITY, POLYPHONY, NOTE_RATE)):
         _bars(axes[0][column], benchmark, bands, "recall")
         _bars(axes[1][column], benchmark, bands, "f1")
-    axes[0][0].legend(fontsize=8, loc="lower right")
+    named = axes[0][0].get_legend_handles_labels()
+    picture.legend(*named, fontsize=8, loc="outside upper left", ncols=len(benchmark.tools))  # over no bar
     return picture
 
 
