@@ -25,7 +25,7 @@ from s2s_lib.pianos import Piano
 from s2s_lib.render import render
 from s2s_lib.soundfonts import find_soundfonts
 from s2s_lib.targets import Decoder, Grid, Thresholds, decode
-from s2s_lib.transcribe import Transcriber
+from s2s_lib.transcribe import PEAK, Transcriber
 
 RATE, FRAME = 1000, 20  # samples per second, and per frame
 FRAMES, EDGE = 64, 6
@@ -69,7 +69,12 @@ def transcriber(first_frame: int = 7) -> Transcriber:
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.2, round(seconds * RATE)).astype(np.float32)
+    """Noise of the level that recordings are brought to."""
+    sound = np.random.default_rng(seed).normal(0, 1, round(seconds * RATE)).astype(np.float32)
+    loudest = int(np.abs(sound).argmax())
+    sound *= PEAK / abs(sound[loudest])
+    sound[loudest] = np.sign(sound[loudest]) * PEAK
+    return sound
 
 
 def at_once(audio: np.ndarray) -> Performance:
@@ -108,6 +113,12 @@ def test_blocks_and_batches_change_nothing(
 def test_audio_shorter_than_a_window_is_padded(seconds: float) -> None:
     audio = noise(seconds)
     assert transcriber().transcribe(audio, RATE).notes == at_once(audio).notes
+
+
+def test_quiet_recordings_are_heard_like_loud_ones() -> None:
+    audio = noise(4.5)
+    assert transcriber().transcribe(audio / 64, RATE) == at_once(audio)
+    assert len(transcriber().transcribe(audio / 2048, RATE).notes) < len(at_once(audio).notes)  # that quiet is hiss
 
 
 def test_memory_does_not_grow_with_length(monkeypatch: pytest.MonkeyPatch) -> None:

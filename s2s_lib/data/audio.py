@@ -52,7 +52,7 @@ class AudioStream:
     def __iter__(self) -> Iterator[np.ndarray]:
         read = clipped = 0
         with ExitStack() as opened:
-            rate, length, blocks = self._array() if isinstance(self.audio, np.ndarray) else self._file(opened)
+            rate, length, blocks = self._source(opened)
             stream = None
             if rate != self.sample_rate:
                 stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32")
@@ -69,6 +69,13 @@ class AudioStream:
                 yield self._given(stream.resample_chunk(np.zeros(0, np.float32), last=True))
             self.full_scale = clipped / max(read, 1)
 
+    def loudest(self) -> float:
+        """Peak of the mono samples at the recording's own rate; reads all of it, and tells `watch` nothing."""
+        with ExitStack() as opened:
+            blocks = self._source(opened)[2]
+            peaks = (np.abs(block.mean(axis=1, dtype=np.float64)).max(initial=0) for block in blocks)
+            return float(max(peaks, default=0.0))
+
     @property
     def silent(self) -> bool:
         """Whether nothing was heard so far."""
@@ -82,6 +89,10 @@ class AudioStream:
     def _given(self, mono: np.ndarray) -> np.ndarray:
         self.samples += len(mono)
         return mono
+
+    def _source(self, opened: ExitStack) -> tuple[int, int, Iterator[np.ndarray]]:
+        """Sample rate, length in samples, and blocks."""
+        return self._array() if isinstance(self.audio, np.ndarray) else self._file(opened)
 
     def _file(self, opened: ExitStack) -> tuple[int, int, Iterator[np.ndarray]]:
         """Sample rate, length in samples, and blocks of a file."""
