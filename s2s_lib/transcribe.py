@@ -20,7 +20,7 @@ from s2s_lib.notes import Performance
 from s2s_lib.pretrained import load_model
 from s2s_lib.targets import Decoder, Grid, Thresholds
 
-PEAK, MOST_GAIN = 0.9, 100.0  # of full scale, to which a recording is brought; but hiss is not made music of
+PEAK, MOST_GAIN = 0.25, 30.0  # of full scale, to which a quieter recording is brought; but hiss is not made music of
 MARGIN = 1 / 8  # share of a window's frames dropped at each end, where the model lacks context
 
 log = logging.getLogger("s2s.transcribe")
@@ -116,12 +116,12 @@ class Transcriber:
     def _windows(self, stream: AudioStream, phase: int) -> Iterator[np.ndarray]:
         """Windows, each (window_samples,), whose middles follow each other; zeros where there is no audio.
 
-        Their level is what training heard: on quiet recordings the model misses soft notes. The middle of the first
-        starts `phase` frames before the recording. A window is given as soon as all its
-        samples are read, so little more than one is held.
+        A quiet recording is brought to a level that training heard, or soft notes were missed. The middle of the first
+        starts `phase` frames before the recording. A window is given as soon as all its samples are read, so little
+        more than one is held.
         """
         config, rate = self.model.config, stream.sample_rate
-        gain = np.float32(PEAK / max(stream.loudest(), PEAK / MOST_GAIN))
+        gain = np.float32(PEAK / np.clip(stream.loudest(), PEAK / MOST_GAIN, PEAK))
         blocks, read_all = iter(stream), False
         held = np.zeros(0, np.float32)  # the last samples read
         for window in count():
