@@ -145,3 +145,13 @@ def write_csv(path: str | Path, rows: Sequence[dict[str, Any]]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(path, buffer.getvalue())
+
+
+def files_under(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """All files in a folder, whatever their depth, whose names end so in whatever case; in order, none hidden."""
+    return sorted(
+        Path(root) / name
+        for root, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(endings) and not name.startswith(".")
+    )

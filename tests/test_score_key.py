@@ -10,9 +10,10 @@ import pytest
 from s2s_lib.compose import compose
 from s2s_lib.compose.theory import parse_key
 from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS, DatasetConfig
+from s2s_lib.keys import fifths_of
 from s2s_lib.notes import Performance
 from s2s_lib.score.key import find_key
-from s2s_lib.score.spelling import NATURALS, fifths_of, spell
+from s2s_lib.score.spelling import NATURALS, spell
 
 KEYS = (*MAJOR_KEYS, *MINOR_KEYS)
 TOKENS = {"bb": -2, "b": -1, "": 0, "#": 1, "##": 2}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from s2s_lib.data.excerpts import Limits, Places, cut, find_places
 from s2s_lib.data.manifest import SPLITS
 from s2s_lib.data.pieces import Print, assign, fingerprint, group
 from s2s_lib.errors import InputError
+from s2s_lib.files import files_under
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Piece
 from s2s_lib.smf import Music, read_music
 
@@ -199,12 +199,7 @@ def midi_files(folder: str | Path, key: str = "dataset.midi_dir") -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; {key} names one of MIDI files.", usage=True)
-    found = [
-        Path(root) / name
-        for root, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(ENDINGS) and not name.startswith(".")
-    ]
+    found = files_under(folder, ENDINGS)
     if not found:
         raise InputError(f"{folder}: holds no MIDI files (.mid, .midi); {key} needs some.", usage=True)
-    return sorted(found)
+    return found

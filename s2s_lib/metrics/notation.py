@@ -22,6 +22,7 @@ import mir_eval
 import numpy as np
 
 from s2s_lib.config import EvaluationConfig
+from s2s_lib.keys import fifths_of
 from s2s_lib.metre import bar_quarters, beat_quarters, straight
 from s2s_lib.metrics.mv2h import MV2H, Voiced, Written, mv2h
 from s2s_lib.metrics.scores import match
@@ -31,7 +32,6 @@ BEAT_TOLERANCE_S = 0.07  # of mir_eval.beat
 SAME_QUARTERS = 0.02  # two places or lengths closer than this are one; a 64th triplet is 0.042
 EPSILON = 1e-6
 MATCHING = EvaluationConfig(onset_tolerance=0.05)  # MV2H's tolerance
-FIFTHS = {"F": -1, "C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5}
 TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # as mir_eval.key spells them
 
 
@@ -128,22 +128,16 @@ def notation_scores(ref: Notation, est: Notation) -> NotationScores:
         downbeat_f1=_f1(*downbeats),
         metre=float(ref.time_signature == est.time_signature),
         bar_length=float(bar_quarters(ref.time_signature) == bar_quarters(est.time_signature)),
-        key_signature=float(fifths(ref.key) == fifths(est.key)),
+        key_signature=float(fifths_of(ref.key) == fifths_of(est.key)),
         key_weighted=float(key_weighted),
         hand=hand, voice=voice, onset=onset, duration=duration, rhythm=rhythm,
         mv2h=mv2h(_written(ref, beats[0], downbeats[0]), _written(est, beats[1], downbeats[1]), pairs, key_weighted),
     )  # fmt: skip
 
 
-def fifths(key: str) -> int:
-    """Sharps (above 0) or flats (below 0) in the signature of a key such as "Eb" or "C#m"."""
-    sharps = key.count("#") - key[1:].count("b")
-    return FIFTHS[key[0]] + 7 * sharps - 3 * key.endswith("m")
-
-
 def _key_words(key: str) -> str:
     """A key's name as mir_eval.key wants it."""
-    tonic = (fifths(key) * 7 + 9 * key.endswith("m")) % 12
+    tonic = (fifths_of(key) * 7 + 9 * key.endswith("m")) % 12
     return f"{TONICS[tonic]} {'minor' if key.endswith('m') else 'major'}"
 
 

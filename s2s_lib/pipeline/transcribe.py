@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
+from s2s_lib.files import files_under
 from s2s_lib.pipeline.checks import try_folder
 from s2s_lib.pipeline.inputs import usage_errors
 from s2s_lib.progress import Progress, duration
@@ -149,12 +149,7 @@ def _search(folder: Path, from_midi: bool) -> list[Path]:
     from s2s_lib.transcription import ENDINGS
 
     kind, endings = ("MIDI files", MIDI_ENDINGS) if from_midi else ("recordings", ENDINGS)
-    files = sorted(
-        Path(root) / name
-        for root, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(endings) and not name.startswith(".")
-    )
+    files = files_under(folder, endings)
     if not files:
         raise InputError(f"{folder}: holds no {kind} ({', '.join(endings)}); name another folder.", usage=True)
     return files

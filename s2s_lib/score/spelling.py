@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-STEPS = "FCGDAEB"  # the natural notes along the line of fifths, from -1 on
+from s2s_lib.keys import STEPS, fifths_of
+
 NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 FLATTEST, SHARPEST = -15, 19  # Fbb and B##
 BEFORE, AFTER = 10, 42  # notes that make up a note's surroundings (Meredith 2006)
@@ -20,13 +21,6 @@ LEADING, LEAVING = 5, -5  # the place of a semitone below a note, and of one abo
 IN_KEY = 0.05  # for the usual spelling in the key
 RISING, FALLING = 0.4, 0.2  # for a note foreign to the key that goes on by a semitone upwards or downwards
 SOON = 6  # notes within which it does
-
-
-def fifths_of(key: str) -> int:
-    """The number of sharps (flats negative) in the signature of a key such as "F#m" or "Db"."""
-    tonic = key.rstrip("m")
-    place = STEPS.index(tonic[0]) - 1 + 7 * (tonic.count("#") - tonic[1:].count("b"))
-    return place - 3 if key.endswith("m") else place
 
 
 def spell(pitches: Sequence[int], key: str) -> list[tuple[str, int, int]]:

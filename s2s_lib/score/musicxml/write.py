@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from s2s_lib.errors import InputError
+from s2s_lib.keys import fifths_of
 from s2s_lib.notes import Piece
 from s2s_lib.provenance import package_version
 from s2s_lib.score.musicxml.accidentals import Spelled, accidentals
@@ -15,7 +16,7 @@ from s2s_lib.score.musicxml.beams import add_beams
 from s2s_lib.score.musicxml.lengths import QUARTER, TYPES, grid_of, value_of
 from s2s_lib.score.musicxml.marks import Mark, find_clefs, find_marks, find_octaves
 from s2s_lib.score.musicxml.measures import PARTS, Measure, Part, Symbol, bar_rest, is_short, measures
-from s2s_lib.score.spelling import fifths_of, spell
+from s2s_lib.score.spelling import spell
 
 Element = ElementTree.Element
 DOCTYPE = (
