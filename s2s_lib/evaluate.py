@@ -1,37 +1,30 @@
-"""Transcribes audio and scores the result against the notes that were really played.
-
-Three sources of truth: the run's own test split, MIDI files rendered here, and recordings with their MIDI files.
-"""
+"""Transcribes audio and scores the result against the notes that were really played."""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import operator
+import re
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s2s_lib import metrics
-from s2s_lib.compose import bwv846
 from s2s_lib.config import Config
-from s2s_lib.data import check_dataset, load_manifests, read_audio
-from s2s_lib.errors import InputError
-from s2s_lib.files import write_csv, write_json
-from s2s_lib.notes import Performance, read_midi
-from s2s_lib.pianos import Piano
+from s2s_lib.files import atomic_folder, write_csv, write_json
+from s2s_lib.notes import Performance, write_midi
 from s2s_lib.progress import Progress
-from s2s_lib.render import render
-from s2s_lib.soundfonts import Soundfont, find_soundfonts
-from s2s_lib.transcribe import Transcriber
+from s2s_lib.sources import Source, digest, find_sources
+from s2s_lib.targets import Grid
+from s2s_lib.transcribe import Probabilities, Transcriber
 
-TEST_SPLIT, MIDI, RECORDING = "test split", "midi", "recording"
-BUILT_IN = {"bwv846": lambda: bwv846().performance}
 VERSIONS = ("mir_eval", "numpy", "torch", "transformers")
 CONVENTIONS = {
     "reference": "the notes of the MIDI file, never the model's own grid",
@@ -46,28 +39,20 @@ CONVENTIONS = {
     "pooled": "counts of all files added first",
     "wrong_pitch_intervals": "octaves and fifths include their compounds, such as two octaves or a twelfth",
     "over_time": "onset matching in ten equal parts of each piece",
+    "mistakes": "numbers of missed, invented and wrongly ended notes by kind, as s2s_lib.metrics.KINDS tells them",
+    "truth": "digest of the notes and pedal that were played",
+    "transcription": "MIDI file of what was transcribed, beside this report",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """One piece of audio and the notes that were played in it; the audio is read when asked for.
-
-    `piano` is the soundfont's file name, empty for a recording, and `piano_sha256` tells it from others.
-    """
-
-    id: str
-    kind: str  # "test split", "midi" or "recording"
-    ref: Performance
-    sample_rate: int
-    waveform: Callable[[], np.ndarray] = field(repr=False)
-    piano: str = ""
-    piano_sha256: str = ""
+TRANSCRIPTIONS = "transcriptions"
+KEPT_S = 1800.0  # of audio whose probabilities an evaluation keeps, some 200 MB; pieces after that are without
 
 
 @dataclass(frozen=True, eq=False)
 class SampleResult:
-    """One transcription and its scores; `real_time_factor` is seconds of audio per second of transcription."""
+    """One transcription and its scores; `real_time_factor` is seconds of audio per second of transcription.
+
+    `probabilities` are those that the transcription was made of, None where they were not kept.
+    """
 
     source: Source
     est: Performance
@@ -77,6 +62,7 @@ class SampleResult:
     confusion: metrics.Confusion
     over_time: list[metrics.Counts]
     real_time_factor: float
+    probabilities: Probabilities | None = field(default=None, repr=False)
 
     @property
     def id(self) -> str:
@@ -99,6 +85,7 @@ class SampleResult:
             "source": self.source.kind,
             "piano": self.source.piano,
             "duration_s": self.duration_s,
+            "truth": digest(self.ref),
             **self.scores.as_dict(),
             "confusion": self.confusion.as_dict(),
         }
@@ -113,6 +100,11 @@ class Evaluation:
     device: str
     samples: tuple[SampleResult, ...]
     heard: frozenset[str] = frozenset()  # SHA-256 of the pianos that training heard; empty where that is unknown
+
+    @functools.cached_property
+    def mistakes(self) -> tuple[list[metrics.Mistake], ...]:
+        """What went wrong in each of `samples`, by time."""
+        return tuple(metrics.mistakes(s.ref, s.est, self.config.evaluation, s.pairs) for s in self.samples)
 
     def by_source(self) -> dict[str, list[SampleResult]]:
         """Results of each kind of source, in order of first appearance."""
@@ -153,7 +145,12 @@ class Evaluation:
                 name: {"held_out": self.held_out(samples), **metrics.summarize([s.scores for s in samples])}
                 for name, samples in self.by_piano().items()
             },
-            "samples": [sample.as_dict() for sample in self.samples],
+            "samples": [
+                sample.as_dict() | {"mistakes": metrics.tally(found), "transcription": f"{TRANSCRIPTIONS}/{name}"}
+                for sample, found, name in zip(
+                    self.samples, self.mistakes, file_names([s.id for s in self.samples]), strict=True
+                )
+            ],
             "config": self.config.model_dump(mode="json"),
             "speed": {
                 "device": self.device,
@@ -167,28 +164,31 @@ def evaluate(config: Config) -> Evaluation:
 
     Sources are the test split in `config.output.data`, if a dataset is there, and the files in
     `config.evaluation.midi` (with `audio`: recordings of them; else rendered on each soundfont of the test split,
-    or the first of training's). Writes evaluation_report.json and evaluation_report.csv. Raises InputError if there
-    is nothing to evaluate, or if the model or a file can't be read.
+    or the first of training's). Writes evaluation_report.json, evaluation_report.csv and transcriptions/, a MIDI file
+    for each piece. Raises InputError if there is nothing to evaluate, or if the model or a file can't be read.
     """
-    sources = _sources(config)
+    sources = find_sources(config)
     model_path = Path(config.evaluation.model_path or config.output.model)
     transcriber = Transcriber.load(model_path, config.model.device)
-    results = []
+    results: list[SampleResult] = []
     with Progress(total=len(sources), label="transcribing", unit="pieces") as progress:
         for source in sources:
-            results.append(_judge(source, transcriber, config))
+            keep = sum(result.duration_s for result in results) < KEPT_S
+            results.append(_judge(source, transcriber, config, keep))
             progress.advance(1, note=f"{source.id}: onset F1 {results[-1].scores.onset.f1:.2f}")
     heard = frozenset(transcriber.soundfonts)
     evaluation = Evaluation(config, model_path, str(transcriber.device), tuple(results), heard)
+    _write_transcriptions(evaluation, config.output.results / TRANSCRIPTIONS)
     write_json(config.output.results / "evaluation_report.json", evaluation.report())
     write_csv(config.output.results / "evaluation_report.csv", _rows(evaluation))
     return evaluation
 
 
-def _judge(source: Source, transcriber: Transcriber, config: Config) -> SampleResult:
+def _judge(source: Source, transcriber: Transcriber, config: Config, keep: bool) -> SampleResult:
     audio = source.waveform()
+    grids: list[Grid] | None = [] if keep else None
     start = time.perf_counter()
-    est = transcriber.transcribe(audio, source.sample_rate, config.evaluation)
+    est = transcriber.transcribe(audio, source.sample_rate, config.evaluation, grids)
     seconds = time.perf_counter() - start
     duration_s = len(audio) / source.sample_rate
     return SampleResult(
@@ -200,66 +200,31 @@ def _judge(source: Source, transcriber: Transcriber, config: Config) -> SampleRe
         confusion=metrics.confusion(source.ref, est, config.evaluation),
         over_time=metrics.over_time(source.ref, est, config.evaluation),
         real_time_factor=duration_s / seconds,
+        probabilities=transcriber.probabilities(grids, config.evaluation, duration_s) if grids else None,
     )
 
 
-def _sources(config: Config) -> list[Source]:
-    """Everything the config asks to evaluate, named by file name where that tells them apart, else by path."""
-    sources = _test_split(config)
-    if config.evaluation.audio:
-        pairs = zip(config.evaluation.audio, config.evaluation.midi, strict=True)
-        sources += [_recording(audio, midi, config) for audio, midi in pairs]
-    elif config.evaluation.midi:
-        fonts = find_soundfonts(config.dataset.test_soundfonts, "dataset.test_soundfonts")
-        fonts = fonts or find_soundfonts(config.dataset.soundfonts, "dataset.soundfonts")[:1]
-        sources += [_rendered(name, font, config, len(fonts) > 1) for name in config.evaluation.midi for font in fonts]
-    if not sources:
-        raise InputError(
-            f"{config.output.data}: holds no test split to evaluate; generate a dataset first (s2s generate), or name "
-            "MIDI files with --midi FILE ('bwv846' is built in), or recordings with --audio FILE --midi FILE."
-        )
-    names = Counter(Path(source.id).name for source in sources)
-    return [replace(s, id=Path(s.id).name) if names[Path(s.id).name] == 1 else s for s in sources]
+def file_names(ids: Sequence[str]) -> list[str]:
+    """A name for each piece's MIDI file, safe on any disk.
+
+    It is the piece's own where that is safe and no other's, upper and lower case counting as the same; else a digest
+    of the own one stands behind what is left of it.
+    """
+    plain = [re.sub(r"[^A-Za-z0-9_.-]+", "_", id_.removesuffix(".mid")).lstrip(".")[:80] for id_ in ids]
+    alike = Counter(name.casefold() for name in plain)
+    names = []
+    for name, id_ in zip(plain, ids, strict=True):
+        safe = name and name == id_.removesuffix(".mid") and alike[name.casefold()] == 1
+        names.append(f"{name}.mid" if safe else f"{name}-{hashlib.sha256(id_.encode()).hexdigest()[:8]}.mid")
+    return names
 
 
-def _test_split(config: Config) -> list[Source]:
-    """The test split of the run's dataset; nothing if there is no dataset."""
-    if not (config.output.data / "test_manifest.json").is_file():
-        return []
-    manifests = load_manifests(config.output.data)
-    check_dataset(manifests, config)
-    samples = manifests["test"].samples
-    silent = [sample.id for sample in samples if sample.audio is None]
-    if silent:
-        raise InputError(
-            f"{config.output.data}: the dataset was made without audio (dataset.synthesize_audio false), so there is "
-            "nothing to transcribe; generate it with audio under another --name."
-        )
-    return [
-        Source(s.id, TEST_SPLIT, s.performance(), s.sample_rate, s.waveform, s.soundfont, s.soundfont_sha256)
-        for s in samples
-    ]
-
-
-def _rendered(name: str, font: Soundfont, config: Config, tell_piano: bool) -> Source:
-    """A MIDI file, or a piece that is built in, played on a soundfont's piano as it is, without effects."""
-    ref, rate = BUILT_IN[name]() if name in BUILT_IN else read_midi(name), config.audio.sample_rate
-    piano = Piano.plain(font)
-    id_ = f"{name} on {font.name}" if tell_piano else name
-    return Source(id_, MIDI, ref, rate, lambda: render(ref, piano, rate), font.name, font.sha256)
-
-
-def _recording(audio: str, midi: str, config: Config) -> Source:
-    """A recording and the MIDI file of what was played in it, both starting at the same moment."""
-    ref = BUILT_IN[midi]() if midi in BUILT_IN else read_midi(midi)
-    rate = config.audio.sample_rate
-    seconds, last = len(read_audio(audio, rate)) / rate, ref.notes[-1].onset_s
-    if last > seconds:
-        raise InputError(
-            f"{audio}: is {seconds:.1f} s long, but {midi} has notes until {last:.1f} s; name the MIDI file that "
-            "belongs to this recording."
-        )
-    return Source(audio, RECORDING, ref, rate, lambda: read_audio(audio, rate))
+def _write_transcriptions(evaluation: Evaluation, folder: Path) -> None:
+    """A MIDI file for each piece, in the place of those of an earlier evaluation."""
+    with atomic_folder(folder) as temporary:
+        names = file_names([sample.id for sample in evaluation.samples])
+        for name, sample in zip(names, evaluation.samples, strict=True):
+            write_midi(temporary / name, sample.est)
 
 
 def _summary(samples: list[SampleResult]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -16,14 +17,40 @@ from s2s_lib.data import AudioStream
 from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.model import TranscriptionModel
-from s2s_lib.notes import Performance
+from s2s_lib.notes import Note, Performance
 from s2s_lib.pretrained import load_model
-from s2s_lib.targets import Decoder, Grid, Thresholds
+from s2s_lib.targets import MAX_VELOCITY, Decoder, Grid, Thresholds, decode
 
 PEAK, MOST_GAIN = 0.25, 30.0  # of full scale, to which a quieter recording is brought; but hiss is not made music of
 MARGIN = 1 / 8  # share of a window's frames dropped at each end, where the model lacks context
 
 log = logging.getLogger("s2s.transcribe")
+
+
+@dataclass(frozen=True, eq=False)
+class Probabilities:
+    """What a model made of a recording of `seconds`, from which notes are written at any threshold without hearing.
+
+    Frame k of `grid` starts at k * frame_s seconds; `thresholds` are those of the transcription that was made.
+    """
+
+    grid: Grid = field(repr=False)
+    frame_s: float
+    thresholds: Thresholds
+    seconds: float
+
+    def notes(self, onset: float) -> Performance:
+        """The transcription with another onset threshold."""
+        found = decode(self.grid, 0.0, self.frame_s, replace(self.thresholds, onset=onset))
+        return _within(found, self.seconds)
+
+    def candidates(self) -> tuple[tuple[Note, ...], np.ndarray]:
+        """All notes that any threshold lets through, and the probability of each one's onset in steps of 1/127: (n,).
+
+        They are decoded once with the onset's probability in the place of the velocity.
+        """
+        sure = replace(self, grid=replace(self.grid, velocity=self.grid.onset)).notes(0.5 / MAX_VELOCITY)
+        return sure.notes, np.array([note.velocity / MAX_VELOCITY for note in sure.notes])
 
 
 class Transcriber:
@@ -55,6 +82,7 @@ class Transcriber:
         audio: str | Path | np.ndarray | AudioStream,
         sample_rate: int | None = None,
         evaluation: EvaluationConfig | None = None,
+        grids: list[Grid] | None = None,
         *,
         _phase: int = 0,
     ) -> Performance:
@@ -63,6 +91,7 @@ class Transcriber:
         audio: a file, or an array of shape (samples,) or (samples, channels) with its `sample_rate`, or a stream of
         either at the model's own rate; see AudioStream.
         evaluation: thresholds in the place of the model's own, and how many windows go through the model at once.
+        grids: takes the probabilities as they come, for who wants to keep them; see `probabilities`.
         `_phase` is how many frames the windows lie earlier than they would. Raises InputError for audio that is of
         no use; logs a warning for clipped audio. A recording without notes gives none, and a warning that says why
         unless it came as a stream, whose owner can ask it.
@@ -74,6 +103,8 @@ class Transcriber:
         decoder = Decoder(0.0, config.frame_s, self._thresholds(evaluation))
         for grid in self._grids(stream, evaluation.batch_size, _phase):
             decoder.add(grid)
+            if grids is not None:
+                grids.append(grid)
         if not stream.samples:
             raise InputError(f"{stream.name}: holds no audio; name a recording.")
         if stream.clipped:
@@ -88,8 +119,11 @@ class Transcriber:
     def grid(self, audio: np.ndarray, sample_rate: int, batch_size: int) -> Grid:
         """Probabilities for a whole short recording; frame k of the grid starts at k * frame_s seconds."""
         stream = AudioStream(audio, self.sample_rate, sample_rate)
-        parts = [vars(grid) for grid in self._grids(stream, batch_size, 0)]
-        return Grid(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        return _joined(list(self._grids(stream, batch_size, 0)))
+
+    def probabilities(self, grids: Sequence[Grid], evaluation: EvaluationConfig, seconds: float) -> Probabilities:
+        """What was kept of the transcription of a recording of `seconds` with these settings."""
+        return Probabilities(_joined(grids), self.model.config.frame_s, self._thresholds(evaluation), seconds)
 
     def _thresholds(self, evaluation: EvaluationConfig) -> Thresholds:
         """The model's own, tuned in validation, where `evaluation` names none."""
@@ -152,10 +186,19 @@ class Transcriber:
         return {name: (value if name == "shift" else value.sigmoid()).float().cpu() for name, value in output.items()}
 
 
+def _joined(grids: Sequence[Grid]) -> Grid:
+    """Grids that follow each other as one."""
+    return Grid(**{name: np.concatenate([getattr(grid, name) for grid in grids]) for name in vars(grids[0])})
+
+
 def _heard(performance: Performance, stream: AudioStream) -> Performance:
     """What lies within the recording, nothing of a silent one."""
-    end_s = stream.samples / stream.sample_rate
-    inside = [i for i, note in enumerate(performance.notes) if note.onset_s < end_s and not stream.silent]
+    return _within(performance, 0.0 if stream.silent else stream.samples / stream.sample_rate)
+
+
+def _within(performance: Performance, end_s: float) -> Performance:
+    """What begins before `end_s`."""
+    inside = [i for i, note in enumerate(performance.notes) if note.onset_s < end_s]
     if not inside:
         return Performance((), extended=())
     notes, extended = (tuple(notes[i] for i in inside) for notes in (performance.notes, performance.extended))

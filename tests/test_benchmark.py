@@ -18,11 +18,11 @@ from s2s_lib.benchmark.peers import missing, version_of
 from s2s_lib.benchmark.repertoire import LEAD_S, WORKS, beginning, pieces, play
 from s2s_lib.benchmark.runners import torchaudio_stub
 from s2s_lib.benchmark.sound import choose_piano, render_file
-from s2s_lib.benchmark.statistics import VELOCITY, by_band, estimate, note_rate, polyphony
 from s2s_lib.benchmark.tools import RUNNERS, run_tool
-from s2s_lib.config import BenchmarkConfig, Config, EvaluationConfig
+from s2s_lib.config import BenchmarkConfig, Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
+from s2s_lib.metrics import estimate
 from s2s_lib.notes import Note, PedalEvent, Performance, write_midi
 from s2s_lib.soundfonts import find_soundfonts
 
@@ -101,22 +101,6 @@ def test_works_are_in_the_corpus() -> None:
     corpus = Path(music21.__file__).parent / "corpus"
     assert not [work.file for work in WORKS if not (corpus / work.file).is_file()]
     assert len({work.title for work in WORKS}) == len(WORKS)
-
-
-def test_polyphony_and_note_rate_are_those_of_what_was_played() -> None:
-    ref = Performance((Note(0.0, 2.0, 60, 10), Note(0.4, 0.6, 62, 30), Note(1.5, 1.6, 64, 90)))
-    est = Performance((Note(0.41, 0.5, 62, 30), Note(3.0, 3.1, 70, 30)))
-    assert polyphony(ref, ref).tolist() == [1, 2, 2]
-    assert polyphony(ref, est).tolist() == [2, 0]
-    assert note_rate(ref, ref).tolist() == [2, 2, 1]
-    assert note_rate(ref, est).tolist() == [2, 0]
-
-
-def test_bands_count_found_notes_where_they_were_played() -> None:
-    ref = Performance((Note(0.0, 1.0, 60, 10), Note(0.0, 1.0, 62, 30), Note(1.0, 2.0, 64, 90)))
-    est = Performance((Note(0.0, 1.0, 60, 50), Note(1.0, 2.0, 65, 25)))
-    counts = by_band(VELOCITY, [(ref, est), (ref, est)], EvaluationConfig())
-    assert [(c.matched, c.ref, c.est) for c in counts] == [(2, 2, 2), (0, 2, 2), (0, 0, 0), (0, 2, 0)]
 
 
 def test_intervals_hold_the_mean_and_need_two_pieces() -> None:

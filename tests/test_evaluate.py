@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +18,11 @@ from s2s_lib import evaluate as evaluate_module
 from s2s_lib.config import Config
 from s2s_lib.data import generate, load_manifests
 from s2s_lib.errors import InputError
-from s2s_lib.evaluate import evaluate
-from s2s_lib.notes import Note, Performance, write_midi
+from s2s_lib.evaluate import evaluate, file_names
+from s2s_lib.notes import Note, PedalEvent, Performance, read_midi, write_midi
 from s2s_lib.pipeline import scores_summary
 from s2s_lib.soundfonts import file_sha256
+from s2s_lib.sources import digest
 
 DATASET = {
     "samples": 5,
@@ -60,7 +63,7 @@ def transcriber(monkeypatch):
             cls.loaded.append((folder, device))
             return cls()
 
-        def transcribe(self, audio, sample_rate, evaluation):
+        def transcribe(self, audio, sample_rate, evaluation, grids):
             self.heard.append((audio, sample_rate))
             return self.answers[len(self.heard) - 1]
 
@@ -224,6 +227,52 @@ def test_files_of_the_same_name_are_told_apart(tmp_path, transcriber):
     assert [s.id for s in evaluate(config(tmp_path, midi=names)).samples] == names
 
 
+def test_transcriptions_are_kept_and_earlier_ones_cleared(tmp_path, transcriber):
+    names = [midi_file(tmp_path / folder / "pi ece.mid") for folder in ("a", "b")]
+    transcriber.answers = [PIECE, Performance(()), with_known_errors(PIECE)]
+    results = tmp_path / "run" / "results"
+    evaluate(config(tmp_path, midi=[*names, "bwv846"]))
+    rows = json.loads((results / "evaluation_report.json").read_text())["samples"]
+    kept = [row["transcription"] for row in rows]
+    assert kept[2] == "transcriptions/bwv846.mid"
+    assert sorted(path.name for path in (results / "transcriptions").iterdir()) == sorted(Path(k).name for k in kept)
+    assert len(read_midi(results / kept[0]).notes) == len(PIECE.notes)
+    transcriber.heard.clear()
+    transcriber.answers = [PIECE]
+    evaluate(config(tmp_path, midi=["bwv846"]))
+    assert [path.name for path in (results / "transcriptions").iterdir()] == ["bwv846.mid"]
+
+
+def test_names_of_transcriptions_are_safe_and_apart():
+    assert file_names(["test_01", "piece.mid"]) == ["test_01.mid", "piece.mid"]
+    ids = [
+        "../../etc/passwd",
+        "a/b.mid",
+        "a_b",
+        "Piece.mid",
+        "piece",
+        ".hidden",
+        "x" * 300,
+        "Für Elise.mid on a.sf2",
+        "",
+    ]
+    names = file_names(ids)
+    assert names == file_names(ids)
+    assert len({name.casefold() for name in names}) == len(ids)
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,110}\.mid", name)
+
+
+def test_the_report_tells_truths_apart(tmp_path, transcriber):
+    softer = Performance(tuple(replace(note, velocity=20) for note in PIECE.notes))
+    names = [midi_file(tmp_path / name, music) for name, music in {"a": PIECE, "b": PIECE, "c": softer}.items()]
+    transcriber.answers = [PIECE] * 3
+    truths = [row["truth"] for row in evaluate(config(tmp_path, midi=names)).report()["samples"]]
+    assert truths[0] == truths[1] != truths[2]
+    held = Performance(PIECE.notes, (PedalEvent(0.5, 127), PedalEvent(1.0, 0)))
+    assert digest(held) != digest(PIECE)
+
+
 @pytest.mark.parametrize(
     ("prepare", "sentence"),
     [
@@ -262,3 +311,31 @@ def test_a_dataset_without_audio_is_refused(tmp_path):
 def test_a_missing_model_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="model"):
         evaluate(config(tmp_path, midi=[midi_file(tmp_path / "piece.mid")]))
+
+
+def test_probabilities_are_kept_up_to_a_length(tmp_path, transcriber, monkeypatch):
+    seen = []
+
+    def transcribe(self, audio, sample_rate, evaluation, grids):
+        seen.append(grids)
+        if grids is not None:
+            grids.append("grid")
+        return PIECE
+
+    monkeypatch.setattr(transcriber, "transcribe", transcribe)
+    monkeypatch.setattr(transcriber, "probabilities", lambda _, grids, *__: grids, raising=False)
+    monkeypatch.setattr(evaluate_module, "KEPT_S", PIECE.end_s + 1)
+    names = [midi_file(tmp_path / f"{letter}.mid") for letter in "abc"]
+    samples = evaluate(config(tmp_path, midi=names)).samples
+    assert [sample.probabilities for sample in samples] == seen
+    assert seen[0] == ["grid"]
+    assert seen[-1] is None
+
+
+def test_report_tells_mistakes_by_kind(tmp_path, transcriber):
+    transcriber.answers = [with_known_errors(PIECE)]
+    evaluate(config(tmp_path, midi=[midi_file(tmp_path / "a.mid")]))
+    report = json.loads((tmp_path / "run" / "results" / "evaluation_report.json").read_text(encoding="utf-8"))
+    counts = report["samples"][0]["mistakes"]
+    assert sum(n for kind, n in counts.items() if kind.startswith("missed")) == 2
+    assert sum(n for kind, n in counts.items() if kind.startswith("invented")) == 2

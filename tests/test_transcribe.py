@@ -274,3 +274,13 @@ def test_the_released_model_joins_its_windows_without_seams() -> None:
     assert len(first.notes) > 100
     assert score(first, second, settings).onset.f1 > 0.99
     assert first == released.transcribe(audio, 16000, settings)
+
+
+def test_kept_probabilities_give_the_same_notes_again() -> None:
+    sound, settings, grids = noise(4.3), EvaluationConfig(batch_size=2), []
+    found = transcriber().transcribe(sound, RATE, settings, grids)
+    kept = transcriber().probabilities(grids, settings, len(sound) / RATE)
+    assert len(found.notes) > 20
+    assert kept.notes(kept.thresholds.onset) == found
+    higher = EvaluationConfig(batch_size=2, onset_threshold=0.6)
+    assert kept.notes(0.6) == transcriber().transcribe(sound, RATE, higher) != found

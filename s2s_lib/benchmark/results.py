@@ -7,23 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from s2s_lib import metrics
 from s2s_lib.benchmark.repertoire import BenchmarkPiece
 from s2s_lib.benchmark.robustness import Curve
-from s2s_lib.benchmark.statistics import (
+from s2s_lib.benchmark.tools import ToolRun
+from s2s_lib.config import Config
+from s2s_lib.files import atomic_write, write_csv, write_json
+from s2s_lib.metrics import (
+    COUNTED,
     NOTE_RATE,
     POLYPHONY,
     VELOCITY,
     Bands,
+    Counts,
     Estimate,
+    Scores,
     bands_dict,
     by_band,
     estimate,
+    interval_text,
 )
-from s2s_lib.benchmark.tools import ToolRun
-from s2s_lib.config import Config
-from s2s_lib.files import atomic_write, write_csv, write_json
-from s2s_lib.metrics import COUNTED, Counts, Scores
 from s2s_lib.notes import Performance
 
 CONVENTIONS = {
@@ -99,11 +104,13 @@ class Benchmark:
 
     def bands(self, tool: ToolResult, bands: Bands) -> list[Counts]:
         """The tool's onset counts in each band, pieces added."""
-        return by_band(bands, self._pairs(tool), self.config.evaluation)
+        return by_band(bands, self._matched(tool))
 
-    def _pairs(self, tool: ToolResult) -> list[tuple[Performance, Performance]]:
+    def _matched(self, tool: ToolResult) -> list[tuple[Performance, Performance, np.ndarray]]:
+        """What was played, what the tool wrote and the matched notes, of each piece that it transcribed."""
         done = zip(self.pieces, tool.run.transcriptions, strict=True)
-        return [(piece.performance, one.notes) for piece, one in done if one.notes is not None]
+        pairs = [(piece.performance, one.notes) for piece, one in done if one.notes is not None]
+        return [(ref, est, metrics.match(ref.notes, est.notes, self.config.evaluation)) for ref, est in pairs]
 
     def report(self) -> dict[str, Any]:
         """Content of benchmark.json."""
@@ -168,14 +175,6 @@ def peers_markdown(benchmark: Benchmark) -> str:
                   f"{run.bytes / 1e6:.1f}", parameters])
         )  # fmt: skip
     return "\n".join(lines) + "\n"
-
-
-def interval_text(found: Estimate, digits: int = 3) -> str:
-    """'0.912 (0.881–0.934)'; a dash where nothing was measured."""
-    if found.mean is None:
-        return "–"
-    text = f"{found.mean:.{digits}f}"
-    return text if found.low is None else f"{text} ({found.low:.{digits}f}–{found.high:.{digits}f})"
 
 
 def _row(cells: Sequence[str]) -> str:

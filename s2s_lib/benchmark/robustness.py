@@ -16,9 +16,9 @@ from s2s_lib.augment.noise import Noise
 from s2s_lib.augment.room import Room
 from s2s_lib.benchmark.repertoire import BenchmarkPiece
 from s2s_lib.benchmark.sound import RATE, write_audio
-from s2s_lib.benchmark.statistics import Estimate, estimate
 from s2s_lib.benchmark.tools import OURS, run_tool
 from s2s_lib.config import BenchmarkConfig, Config
+from s2s_lib.metrics import Estimate, estimate
 from s2s_lib.pianos import Piano, Reverb
 from s2s_lib.progress import Progress
 from s2s_lib.render import render

@@ -13,6 +13,7 @@ from s2s_lib.config import EvaluationConfig
 from s2s_lib.notes import LOWEST_PITCH, PITCHES, Note, Performance, as_arrays, extend_by_pedal
 
 FRAME_S = 0.01  # grid of the frame score
+ROUNDED_S = 0.001  # more than rounding moves a time
 COUNTED = ("onset", "onset_offset_key", "onset_offset_pedal", "onset_offset_velocity", "frame")
 DEVIATIONS = ("onset_deviation", "offset_deviation_key", "offset_deviation_pedal")
 
@@ -123,8 +124,7 @@ def score(ref: Performance, est: Performance, evaluation: EvaluationConfig) -> S
     onset = match(ref.notes, est.notes, evaluation)
     key = match(ref.notes, est.notes, evaluation, offsets=True)
     pedal = match(ref_pedal, est_pedal, evaluation, offsets=True)
-    velocity = _velocities_agree(ref.notes, est.notes, key, evaluation.velocity_tolerance)
-    pedal_pairs = match(ref_pedal, est_pedal, evaluation)
+    velocity = velocities_agree(ref.notes, est.notes, key, evaluation.velocity_tolerance)
     sizes = len(ref.notes), len(est.notes)
     return Scores(
         onset=Counts(len(onset), *sizes),
@@ -134,7 +134,7 @@ def score(ref: Performance, est: Performance, evaluation: EvaluationConfig) -> S
         frame=frame_counts(ref.notes, est.notes),
         onset_deviation=Deviation.of(differences(ref.notes, est.notes, onset, "onset_s")),
         offset_deviation_key=Deviation.of(differences(ref.notes, est.notes, onset, "offset_s")),
-        offset_deviation_pedal=Deviation.of(differences(ref_pedal, est_pedal, pedal_pairs, "offset_s")),
+        offset_deviation_pedal=Deviation.of(differences(ref_pedal, est_pedal, onset, "offset_s")),
         velocity_error=mean_or_none(np.abs(differences(ref.notes, est.notes, onset, "velocity"))),
     )
 
@@ -143,28 +143,60 @@ def match(ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig
     """Largest one-to-one matching of reference and estimated notes of equal pitch: (k, 2) indices (ref, est).
 
     Onsets within `onset_tolerance`; with `offsets` also offsets within the larger of `offset_ratio` times the
-    reference duration and `offset_min_tolerance`. Each pitch is matched by mir_eval.transcription.match_notes on
-    its own: the same largest matching, without its table of all notes times all notes.
+    reference duration and `offset_min_tolerance`. The matching is that of mir_eval.transcription.match_notes: pairs
+    of notes that are near no other are taken as they are, the few that are left go through it pitch by pitch.
     """
-    ref_intervals, ref_pitches, _ = as_arrays(list(ref))
-    est_intervals, est_pitches, _ = as_arrays(list(est))
-    pairs = [np.zeros((0, 2), dtype=int)]
-    for pitch in np.intersect1d(ref_pitches, est_pitches):
-        ref_index, est_index = np.flatnonzero(ref_pitches == pitch), np.flatnonzero(est_pitches == pitch)
+    near = close_pairs(ref, est, evaluation, offsets)
+    alone = (np.bincount(near[:, 0])[near[:, 0]] == 1) & (np.bincount(near[:, 1])[near[:, 1]] == 1)
+    found, crowded = [near[alone]], near[~alone]
+    pitches = np.array([ref[i].pitch for i in crowded[:, 0]])
+    for pitch in np.unique(pitches):
+        ref_index, est_index = (np.unique(column) for column in crowded[pitches == pitch].T)
+        ref_intervals, ref_pitches, _ = as_arrays([ref[i] for i in ref_index])
+        est_intervals, est_pitches, _ = as_arrays([est[j] for j in est_index])
         matching = mir_eval.transcription.match_notes(
-            ref_intervals[ref_index],
-            mir_eval.util.midi_to_hz(ref_pitches[ref_index]),
-            est_intervals[est_index],
-            mir_eval.util.midi_to_hz(est_pitches[est_index]),
+            ref_intervals,
+            mir_eval.util.midi_to_hz(ref_pitches),
+            est_intervals,
+            mir_eval.util.midi_to_hz(est_pitches),
             onset_tolerance=evaluation.onset_tolerance,
             offset_ratio=evaluation.offset_ratio if offsets else None,
             offset_min_tolerance=evaluation.offset_min_tolerance,
         )
-        if matching:
-            ref_hits, est_hits = np.array(matching).T
-            pairs.append(np.stack([ref_index[ref_hits], est_index[est_hits]], axis=1))
-    found = np.concatenate(pairs)
-    return found[np.argsort(found[:, 0], kind="stable")]
+        ref_hits, est_hits = np.array(matching).T
+        found.append(np.stack([ref_index[ref_hits], est_index[est_hits]], axis=1))
+    pairs = np.concatenate(found)
+    return pairs[np.argsort(pairs[:, 0], kind="stable")]
+
+
+def close_pairs(
+    ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig, offsets: bool = False
+) -> np.ndarray:
+    """All pairs of notes that may be matched: (k, 2) indices (ref, est), by mir_eval's rule and rounding of times."""
+    ref_intervals, ref_pitches, _ = as_arrays(list(ref))
+    est_intervals, est_pitches, _ = as_arrays(list(est))
+    order = np.argsort(est_intervals[:, 0], kind="stable")
+    reach = evaluation.onset_tolerance + ROUNDED_S
+    first, last = (np.searchsorted(est_intervals[order, 0], ref_intervals[:, 0] + side) for side in (-reach, reach))
+    i = np.repeat(np.arange(len(first)), last - first)
+    j = order[np.arange(len(i)) + np.repeat(first - np.cumsum(last - first) + (last - first), last - first)]
+    near = (ref_pitches[i] == est_pitches[j]) & (
+        _apart(ref_intervals[i, 0], est_intervals[j, 0]) <= evaluation.onset_tolerance
+    )
+    if offsets:
+        near &= ends_agree(ref_intervals[i], est_intervals[j], evaluation)
+    return np.stack([i[near], j[near]], axis=1)
+
+
+def ends_agree(ref: np.ndarray, est: np.ndarray, evaluation: EvaluationConfig) -> np.ndarray:
+    """Whether the offsets of intervals ref and est, each (k, 2) in seconds, agree by mir_eval's rule: (k,) booleans."""
+    tolerance = np.maximum(evaluation.offset_ratio * (ref[:, 1] - ref[:, 0]), evaluation.offset_min_tolerance)
+    return _apart(ref[:, 1], est[:, 1]) <= tolerance
+
+
+def _apart(ref_s: np.ndarray, est_s: np.ndarray) -> np.ndarray:
+    """Seconds between times, rounded as mir_eval does, so that 50 ms are not more than 50 ms."""
+    return np.around(np.abs(ref_s - est_s), decimals=mir_eval.transcription.N_DECIMALS)
 
 
 def differences(ref: Sequence[Note], est: Sequence[Note], pairs: np.ndarray, name: str) -> np.ndarray:
@@ -183,7 +215,7 @@ def mean_or_none(values: Sequence[float] | np.ndarray) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _velocities_agree(ref: Sequence[Note], est: Sequence[Note], pairs: np.ndarray, tolerance: float) -> np.ndarray:
+def velocities_agree(ref: Sequence[Note], est: Sequence[Note], pairs: np.ndarray, tolerance: float) -> np.ndarray:
     """Which matched pairs (k, 2) also agree in velocity: (k,) booleans, by mir_eval.transcription_velocity's rule.
 
     Reference velocities are scaled to 0-1 by their range in the piece; a straight line fitted by least squares to

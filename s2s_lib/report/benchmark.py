@@ -9,14 +9,9 @@ from IPython.display import Markdown
 from s2s_lib.benchmark import (
     AXES,
     LABELS,
-    NOTE_RATE,
-    POLYPHONY,
-    VELOCITY,
-    Bands,
-    Estimate,
-    interval_text,
     peers_markdown,
 )
+from s2s_lib.metrics import NOTE_RATE, POLYPHONY, VELOCITY, Bands, interval_text, signed_text
 from s2s_lib.report.style import BLUE, GREY, HATCHES, PALETTE, Picture, Table, plain
 
 if TYPE_CHECKING:
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
     from s2s_lib.benchmark import Benchmark, Curve
 
 METRICS = LABELS | {"frame": "frame F1, key held"}
-UNITS = {VELOCITY.name: "MIDI velocity", POLYPHONY.name: "notes sounding", NOTE_RATE.name: "notes per second"}
 
 
 def benchmark_sentences(benchmark: Benchmark) -> Markdown:
@@ -39,7 +33,7 @@ def benchmark_table(benchmark: Benchmark) -> Table:
     rows = []
     for metric, label in METRICS.items():
         for tool in benchmark.tools:
-            difference = None if tool is benchmark.tools[0] else _signed(benchmark.difference(tool, metric))
+            difference = None if tool is benchmark.tools[0] else signed_text(benchmark.difference(tool, metric))
             rows.append((label, tool.name, interval_text(benchmark.f1(tool, metric)), difference))
     level = f"{benchmark.config.benchmark.confidence:.0%}"
     caption = (
@@ -110,7 +104,7 @@ def _bars(ax: Axes, benchmark: Benchmark, bands: Bands, part: str) -> None:
         heights = [getattr(count, part) for count in benchmark.bands(tool, bands)]
         places = [i + (number - (len(benchmark.tools) - 1) / 2) * width for i in range(len(heights))]
         ax.bar(places, heights, width, color=PALETTE[number], hatch=HATCHES[number], edgecolor="white", label=tool.name)
-    plain(ax, f"by {bands.name}", UNITS[bands.name], f"onset {'F1' if part == 'f1' else part}")
+    plain(ax, f"by {bands.name}", bands.unit, f"onset {'F1' if part == 'f1' else part}")
     ax.set_xticks(range(len(bands.labels)), bands.labels)
     ax.set_ylim(0, 1)
 
@@ -167,10 +161,3 @@ def benchmark_pieces(benchmark: Benchmark) -> Table:
 def peers_table(benchmark: Benchmark) -> Markdown:
     """The table of the README."""
     return Markdown(peers_markdown(benchmark))
-
-
-def _signed(found: Estimate) -> str | None:
-    if found.mean is None:
-        return None
-    text = f"{found.mean:+.3f}"
-    return text if found.low is None else f"{text} ({found.low:+.3f} to {found.high:+.3f})"
