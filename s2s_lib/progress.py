@@ -90,6 +90,14 @@ def describe(state: dict[str, Any]) -> str:
     return f"{text}  {state['note']}" if state["note"] else text
 
 
+def read_state(file: Path) -> dict[str, Any] | None:
+    """What a progress file says; None while it is not written yet."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: '0.4 s', '14 s', '3 min 20 s', '2 h 05 min'."""
     if seconds < 9.95:
@@ -129,9 +137,8 @@ def follow(file: Path, prefix: str, stream: TextIO | None = None) -> Iterator[No
 def _watch(file: Path, prefix: str, line: TerminalLine, stop: threading.Event) -> None:
     start = time.monotonic()
     while not stop.wait(FILE_PERIOD_S):
-        try:
-            state = json.loads(file.read_text())
-        except (OSError, ValueError):  # not written yet
+        state = read_state(file)
+        if state is None:
             line.show(f"{prefix}: {duration(time.monotonic() - start)}", share=0)
         else:
             line.show(f"{prefix}: {describe(state)}", share=state["done"] / max(state["total"], 1))

@@ -25,6 +25,9 @@ class TrainingConfig(Section):
         None, "loader processes per training process, 0 for none; null means none from disk, and one per core "
         "(at most 32) when streaming", "--num-workers", ge=0, le=256,
     )  # fmt: skip
+    val_clips: int = key(
+        4, "validation clips transcribed after each epoch, to show how F1 grows; 0 for none", ge=0, le=200
+    )
     seed: int = key(42, "seed of weights, data order, windows, augmentation and dropout", "--seed", ge=0, lt=2**32)
     resume: str | None = key(None, "checkpoint folder to continue from", "--resume")
     trackers: list[Literal["tensorboard", "wandb"]] = key(["tensorboard"], "where curves are logged besides the files")

@@ -5,6 +5,7 @@ from s2s_lib.data.generate import generate, refuse_imported
 from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
 from s2s_lib.data.stream import Stream
+from s2s_lib.data.truth import read_piece
 from s2s_lib.data.windows import Batches, Windows, WindowShape
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "load_manifests",
     "midi_files",
     "read_audio",
+    "read_piece",
     "refuse_imported",
 ]

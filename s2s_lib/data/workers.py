@@ -28,6 +28,7 @@ ANSWER_S = 5.0  # a scheduler is given this long to answer
 WORKERS_S = 10.0  # and this long to find a worker
 LOST_S = 60.0  # a cluster without a single worker is given this long to get one back
 AGAIN = "what is made is kept: run the same command again to go on"
+LOCAL = "set dataset.backend local"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # each process has a core of its own
 
 
@@ -41,7 +42,7 @@ def in_order(
     """
     workers = min(dataset.num_workers or joblib.cpu_count(), total)
     if dataset.backend == "dask":
-        with _cluster(dataset.scheduler) as client:
+        with open_cluster(dataset.scheduler) as client:
             workers = max(1, sum(client.nthreads().values()))
             submit = partial(client.submit, pure=False)
             yield from _keep_busy(submit, partial(_from_cluster, client), function, jobs, total, workers)
@@ -93,18 +94,21 @@ def _from_process(future: Any) -> list[Any]:
 def check_workers(dataset: DatasetConfig) -> None:
     """Raises InputError (usage) unless the workers that `dataset` names can be reached."""
     if dataset.backend == "dask":
-        with _cluster(dataset.scheduler):
+        with open_cluster(dataset.scheduler):
             pass
 
 
 @contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Any]:
-    """A client of a Dask cluster that has at least one worker. Raises InputError (usage) if there is none."""
+def open_cluster(scheduler: str | None, key: str = "dataset.scheduler", instead: str = LOCAL) -> Iterator[Any]:
+    """A client of a Dask cluster that has at least one worker. Raises InputError (usage) if there is none.
+
+    The error names the config's `key` that holds the address, and what to do `instead`.
+    """
     try:
         import distributed
     except ImportError:
         raise InputError(
-            "dataset.backend 'dask' needs a package of its own: run 'pip install distributed'.", usage=True
+            f"{key} {scheduler} needs a package of its own: run 'pip install distributed'.", usage=True
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what fails is said in one sentence below
     try:
@@ -114,8 +118,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
     except (OSError, ValueError, ImportError) as error:  # ImportError: a kind of address that needs a package
         reason = "does not answer" if isinstance(error, OSError) else f"is no address of a scheduler ({error})"
         raise InputError(
-            f"dataset.scheduler {scheduler} {reason}; start one with 'dask scheduler' and name its address, or set "
-            "dataset.backend local.",
+            f"{key} {scheduler} {reason}; start one with 'dask scheduler' and name its address, or {instead}.",
             usage=True,
         ) from None
     with client:
@@ -123,7 +126,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
             client.wait_for_workers(1, timeout=WORKERS_S)
         except TimeoutError:
             raise InputError(
-                f"dataset.scheduler {scheduler} has no workers; start some with 'dask worker {scheduler}'.", usage=True
+                f"{key} {scheduler} has no workers; start some with 'dask worker {scheduler}'.", usage=True
             ) from None
         yield client
 

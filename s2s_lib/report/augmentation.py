@@ -221,7 +221,7 @@ def augmentation_figure(
     axes = picture.subplots(rows, ACROSS + 1, sharex=True, sharey=True, squeeze=False)
     loudest = log_mel(before, sample_rate).max()
     for row in range(rows):
-        _mel(axes[row, 0], before, sample_rate, loudest, "Before")
+        mel_panel(axes[row, 0], before, sample_rate, loudest, "Before")
         axes[row, 0].set_ylabel("Hz", fontsize=8)
         for column in range(ACROSS):
             ax, place = axes[row, column + 1], row * ACROSS + column
@@ -231,7 +231,7 @@ def augmentation_figure(
             name, effect = drawn[place]
             share = getattr(settings, f"{name}_probability") * (1 - settings.clean_probability)
             after = within_full_scale(effect.apply(before, sample_rate))
-            image = _mel(ax, after, sample_rate, loudest, f"{capital(effect)}\n{share:.0%} of windows")
+            image = mel_panel(ax, after, sample_rate, loudest, f"{capital(effect)}\n{share:.0%} of windows")
     for ax in axes[-1]:
         ax.set_xlabel("time (s)", fontsize=8)
     bar = picture.colorbar(image, ax=axes, fraction=0.02, pad=0.01)
@@ -258,13 +258,14 @@ def _mel_bank(sample_rate: int, size: int) -> np.ndarray:
     return librosa.filters.mel(sr=sample_rate, n_fft=size, n_mels=MEL_BANDS, fmin=30.0)
 
 
-def _mel(ax: Axes, waveform: np.ndarray, sample_rate: int, loudest: float, text: str) -> Any:
+def mel_panel(ax: Axes, waveform: np.ndarray, sample_rate: int, loudest: float, text: str, fontsize: float = 7) -> Any:
+    """Draws a sound's log-mel spectrogram in dB below `loudest`, under a title; returns the image."""
     image = ax.imshow(
         log_mel(waveform, sample_rate) - loudest, origin="lower", aspect="auto", vmin=-RANGE_DB, vmax=0,
         cmap=colormaps["magma"].resampled(COLOURS),
         extent=(0, len(waveform) / sample_rate, 0, MEL_BANDS), interpolation="nearest",
     )  # fmt: skip
-    ax.set_title(text, fontsize=7, loc="left")
+    ax.set_title(text, fontsize=fontsize, loc="left")
     centres = librosa.mel_frequencies(MEL_BANDS + 2, fmin=30.0, fmax=sample_rate / 2)[1:-1]
     named = [hertz for hertz in (200, 1000, 4000, 16000) if hertz < centres[-1]]
     ax.set_yticks([float(np.interp(hertz, centres, np.arange(MEL_BANDS) + 0.5)) for hertz in named], map(str, named))
@@ -272,10 +273,10 @@ def _mel(ax: Axes, waveform: np.ndarray, sample_rate: int, loudest: float, text:
     return image
 
 
-def players(sounds: list[tuple[str, np.ndarray]], sample_rate: int) -> HTML:
-    """Short players side by side, each under its name."""
+def players(sounds: list[tuple[str, np.ndarray]], sample_rate: int, seconds: float = EXCERPT_S) -> HTML:
+    """Short players side by side, each under its name, of at most so many seconds."""
     cells = "".join(
-        f'<div style="width:19em">{player(sound[: round(EXCERPT_S * sample_rate)], sample_rate, label=text).data}</div>'
+        f'<div style="width:19em">{player(sound[: round(seconds * sample_rate)], sample_rate, label=text).data}</div>'
         for text, sound in sounds
     )
     return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:0.3em 1em;font-size:85%">{cells}</div>')

@@ -1,10 +1,15 @@
-"""How training went: curves and a table of the epochs."""
+"""How training went: curves, a table of the epochs, and what was kept in the end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from s2s_lib.report.style import GREEN, ORANGE, PALETTE, VERMILION, Picture, Table, nothing, plain
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
+
+from s2s_lib.report.style import GREEN, GREY, ORANGE, PALETTE, VERMILION, Picture, Table, nothing, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,40 +18,61 @@ if TYPE_CHECKING:
     from s2s_lib.tuning import Tuning
 
 MARKERS = "osv^Dx"
+COLUMNS = (
+    "train_loss", "val_loss", "val_onset_f1", "learning_rate", "grad_norm", "steps", "seconds", "waited_seconds",
+    "audio_seconds_per_second", "loader_audio_seconds_per_second", "peak_share",
+)  # fmt: skip
+DIGITS = {
+    "train_loss": ".4f", "val_loss": ".4f", "val_onset_f1": ".3f", "learning_rate": ".2e", "grad_norm": ".2f",
+    "seconds": ".1f", "waited_seconds": ".1f", "audio_seconds_per_second": ".1f",
+    "loader_audio_seconds_per_second": ".0f", "peak_share": ".1%",
+}  # fmt: skip
 
 
-def training_figure(history: History) -> Picture:
-    """Losses, parts of the validation loss, learning rate, gradient norm, speed and waiting over the epochs."""
+def training_figure(history: History, logs: Path | None = None) -> Picture:
+    """Loss over steps and time, F1, parts of the loss, learning rate, gradient norm, speed, share of the peak, waiting.
+
+    `logs` is the run's folder of logs, in which training left the loss of the latest batches.
+    """
     epochs = history.epochs
-    best = history.best if epochs else None
-    alt = f"Training curves over {len(epochs)} epochs"
-    if best:
-        alt += f"; lowest validation loss {best['val_loss']:.4f} in epoch {best['epoch']}"
-    picture = Picture(12, 5.6, alt)
-    axes = picture.subplots(2, 3).ravel()
-    _curves(axes[0], epochs, {"train_loss": "training", "val_loss": "validation"}, "Loss", "loss")
-    if best:
-        axes[0].axvline(best["epoch"], color=VERMILION, linestyle=":", label=f"best: epoch {best['epoch']}")
-        axes[0].legend(fontsize=8, frameon=False)
-    parts = [name for name in (epochs[-1] if epochs else {}) if name.startswith("val_") and name != "val_loss"]
-    _curves(
-        axes[1],
-        epochs,
-        {name: name.removeprefix("val_") for name in parts},
-        "Validation loss by part",
-        "loss (logarithmic)",
-    )
-    axes[1].set_yscale("log")  # a shift in time and an onset are losses of different size
-    _curves(axes[2], epochs, {"learning_rate": ""}, "Learning rate", "learning rate", GREEN)
-    _curves(axes[3], epochs, {"grad_norm": ""}, "Gradient norm before clipping", "norm", ORANGE)
+    picture = Picture(12, 8.2, _alt(history))
+    axes = picture.subplots(3, 3).ravel()
+    steps = _steps(logs)
+    loss_panel(axes[0], history, steps)
+    _over_time(axes[1], history, steps)
+    f1_panel(axes[2], history)
+    parts = [name for name in (epochs[-1] if epochs else {}) if _is_part(name)]
+    names = {name: name.removeprefix("val_") for name in parts}
+    _curves(axes[3], epochs, names, "Validation loss by part", "loss (logarithmic)")
+    _logarithmic(axes[3])  # a shift in time and an onset are losses of different size
+    if names:
+        axes[3].set_ylim(axes[3].get_ylim()[0] / 3, None)  # room for the legend
+        axes[3].legend(fontsize=8, frameon=False, ncols=3, loc="lower center", columnspacing=1)
+    _curves(axes[4], epochs, {"learning_rate": ""}, "Learning rate", "learning rate", GREEN)
+    axes[4].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    _curves(axes[5], epochs, {"grad_norm": ""}, "Gradient norm before clipping", "norm", ORANGE)
     speeds = {"audio_seconds_per_second": "trained on", "loader_audio_seconds_per_second": "the loader could deliver"}
-    _curves(axes[4], epochs, speeds, "Speed", "audio (s/s, logarithmic)")
-    axes[4].set_yscale("log")  # from disk the loader can be a hundred times as fast
-    _curves(axes[5], epochs, {"seconds": "all", "waited_seconds": "waiting for data"}, "Time per epoch", "seconds")
-    axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    for ax in axes[[2, 3, 5]]:
+    _curves(axes[6], epochs, speeds, "Speed", "audio (s per s, logarithmic)")
+    _logarithmic(axes[6])  # from disk the loader can be a hundred times as fast
+    _peak_panel(axes[7], history)
+    _curves(axes[8], epochs, {"seconds": "all", "waited_seconds": "waiting for data"}, "Time per epoch", "seconds")
+    for ax in axes[[4, 5, 7, 8]]:
         ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
     return picture
+
+
+def loss_panel(ax: Axes, history: History, steps: Sequence[dict[str, Any]]) -> None:
+    """Training and validation loss over the optimizer's steps, that of the latest batches behind them."""
+    plain(ax, "Loss over steps", "steps", "loss")
+    _losses(ax, history, [epoch["steps"] for epoch in history.epochs], steps, [line["step"] for line in steps])
+
+
+def f1_panel(ax: Axes, history: History) -> None:
+    """F1 on the validation clips over the epochs."""
+    names = {"val_onset_f1": "onset", "val_onset_offset_key_f1": "onset + offset (key release)"}
+    known = [epoch for epoch in history.epochs if "val_onset_f1" in epoch]
+    _curves(ax, known, names if known else {}, "Validation F1, before tuning", "mean F1")
+    ax.set_ylim(0, 1)
 
 
 def thresholds_figure(tuning: Tuning) -> Picture:
@@ -72,49 +98,130 @@ def thresholds_figure(tuning: Tuning) -> Picture:
 
 def training_table(history: History) -> Table:
     """One row per epoch; the one whose weights were kept is marked."""
+    from s2s_lib.train.history import label
+
     rows = [
-        (
-            f"{epoch['epoch']} ★" if epoch is history.best else str(epoch["epoch"]),
-            f"{epoch['train_loss']:.4f}",
-            f"{epoch['val_loss']:.4f}",
-            f"{epoch['learning_rate']:.2e}",
-            f"{epoch['grad_norm']:.2f}",
-            epoch["steps"],
-            f"{epoch['seconds']:.1f}",
-            f"{epoch['waited_seconds']:.1f}",
-            f"{epoch['audio_seconds_per_second']:.1f}",
-            f"{epoch['loader_audio_seconds_per_second']:.0f}",
-        )
+        (f"{epoch['epoch']} ★" if epoch is history.best else str(epoch["epoch"]), *(_cell(epoch, n) for n in COLUMNS))
         for epoch in history.epochs
     ]
-    columns = (
-        "epoch",
-        "training loss",
-        "validation loss",
-        "learning rate",
-        "gradient norm",
-        "steps",
-        "seconds",
-        "waited (s)",
-        "audio (s/s)",
-        "loader (s/s)",
-    )
     caption = (
-        "Training by epoch; ★ lowest validation loss. Waited: the part of the seconds spent waiting for data. Audio: "
-        "seconds of audio trained on per second; loader: how many its processes could have delivered."
+        "Training by epoch; ★ lowest validation loss. F1: mean over the validation clips, before tuning. Waited: the "
+        "part of the seconds spent waiting for data. Audio: seconds of audio trained on per second; loader: how many "
+        "its processes could have delivered. Share of peak: of what large matrix products reach on this machine."
     )
-    return Table(columns, rows, caption)
+    return Table(("epoch", *map(label, COLUMNS)), rows, caption)
+
+
+def training_outcome(history: History) -> str:
+    """Which state was kept and on what it was trained, and what stopped the training if something did."""
+    if history.epochs:
+        kept = f"The state after epoch {history.best['epoch']} of {len(history.epochs)}"
+    else:
+        kept = f"The state after {history.unfinished['batches'] if history.unfinished else 0} batches of epoch 1"
+    millions = history.parameters / 1e6
+    text = f"{kept}: {millions:.1f} million weights, trained on {history.device} in {history.precision}."
+    if history.unfinished is not None:
+        batches, done = history.unfinished["batches"], len(history.epochs)
+        where = f"{batches} batches into epoch {done + 1}" if batches else f"after epoch {done}"
+        text += f"\nStopped on request {where}; the same training, started again, goes on from there."
+    elif history.stopped_early:
+        text += f"\nStopped early: {history.epochs_without_gain} epochs brought no better validation loss."
+    return text
+
+
+def _alt(history: History) -> str:
+    text = f"Training curves over {len(history.epochs)} epochs"
+    if not history.epochs:
+        return text
+    best = history.best
+    text += f"; lowest validation loss {best['val_loss']:.4f} in epoch {best['epoch']}"
+    last = history.epochs[-1].get("val_onset_f1")
+    return text if last is None else f"{text}; validation onset F1 {last:.3f} at the end"
+
+
+def _steps(logs: Path | None) -> list[dict[str, Any]]:
+    if logs is None:
+        return []
+    from s2s_lib.train.steps import read_steps
+
+    return read_steps(logs)
+
+
+def _is_part(name: str) -> bool:
+    return name.startswith("val_") and name != "val_loss" and not name.endswith("_f1")
+
+
+def _losses(
+    ax: Axes, history: History, places: Sequence[float], steps: Sequence[dict[str, Any]], step_places: Sequence[float]
+) -> None:
+    """Both losses at `places`, one per epoch, that of the latest batches behind, and a line at the epoch kept."""
+    if not steps and not history.epochs:
+        _empty(ax, "nothing yet")
+        return
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    if steps:
+        losses = [line["batch_loss"] for line in steps]
+        ax.plot(step_places, losses, color=GREY, alpha=0.5, linewidth=0.8, label="latest batches", zorder=1)
+    for name, text, colour, marker in zip(
+        ("train_loss", "val_loss"), ("training", "validation"), PALETTE, MARKERS, strict=False
+    ):
+        values = [epoch[name] for epoch in history.epochs]
+        if values:
+            ax.plot(places, values, color=colour, marker=marker, markersize=4, label=text)
+    if history.epochs:
+        at = places[history.epochs.index(history.best)]
+        ax.axvline(at, color=VERMILION, linestyle=":", label=f"best: epoch {history.best['epoch']}")
+    ax.set_xlim(0, None)
+    ax.legend(fontsize=8, frameon=False)
+
+
+def _over_time(ax: Axes, history: History, steps: Sequence[dict[str, Any]]) -> None:
+    seconds = np.cumsum([epoch["seconds"] for epoch in history.epochs])
+    seconds = np.array([epoch.get("elapsed_seconds", s) for epoch, s in zip(history.epochs, seconds, strict=True)])
+    looked = np.array([line["elapsed_seconds"] for line in steps])
+    longest = max(float(seconds.max(initial=0.0)), float(looked.max(initial=0.0)))
+    unit, name = (3600, "hours") if longest >= 7200 else (60, "minutes") if longest >= 120 else (1, "seconds")
+    plain(ax, "Loss over time", f"{name} of training", "loss")
+    _losses(ax, history, (seconds / unit).tolist(), steps, (looked / unit).tolist())
+
+
+def _peak_panel(ax: Axes, history: History) -> None:
+    known = [{**epoch, "percent": 100 * epoch["peak_share"]} for epoch in history.epochs if "peak_share" in epoch]
+    peak = f"% of {history.peak_gflops:,.0f} GFLOP/s" if known else "%"
+    _curves(ax, known, {"percent": ""} if known else {}, "Share of the machine's peak", peak, PALETTE[3])
+
+
+def _logarithmic(ax: Axes) -> None:
+    """A logarithmic scale with plain numbers at its ticks, unless the axes are empty."""
+    if ax.lines:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.minorticks_off()
+
+
+def _empty(ax: Axes, text: str = "not measured") -> None:
+    """Says that there is nothing to see, without ticks that would mean nothing."""
+    nothing(ax, text)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _cell(epoch: dict[str, float], name: str) -> str | float | None:
+    """A value as the table shows it; None where an older training did not measure it."""
+    value = epoch.get(name)
+    return format(value, DIGITS[name]) if value is not None and name in DIGITS else value
 
 
 def _curves(ax: Axes, epochs: list[dict], names: dict[str, str], title: str, unit: str, color: str = "") -> None:
     """One line per key of the history, with a marker per epoch."""
     plain(ax, title, "epoch", unit)
     if not epochs or not names:
-        nothing(ax)
+        _empty(ax)
         return
     ax.xaxis.get_major_locator().set_params(integer=True)
     for index, (name, label) in enumerate(names.items()):
-        values = [epoch.get(name) for epoch in epochs]
+        values = [epoch.get(name, np.nan) for epoch in epochs]
         look = {"color": color or PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
         ax.plot([epoch["epoch"] for epoch in epochs], values, markersize=4, label=label, **look)
     if any(names.values()):

@@ -19,12 +19,12 @@ from s2s_lib.train.history import History
 
 STATE = "trainer_state.json"
 BEST = "best"  # the model kept so far, which a run resumed elsewhere may never beat
-NAME = re.compile(r"checkpoint_epoch_(\d+)$")
+NAME = re.compile(r"checkpoint_epoch_(\d+)(?:_batch_(\d+))?$")
 # keys that may change between a checkpoint and its resumption
 FREE = (
     "training.resume", "training.num_workers", "training.num_processes", "training.num_epochs", "training.trackers",
-    "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers", "dataset.backend",
-    "dataset.scheduler", "dataset.reference_midi", "model.device",
+    "training.val_clips", "training.keep_checkpoints", "training.early_stopping_patience", "dataset.num_workers",
+    "dataset.backend", "dataset.scheduler", "dataset.reference_midi", "model.device",
 )  # fmt: skip
 
 
@@ -36,9 +36,11 @@ def fingerprint(config: Config) -> str:
 def save_checkpoint(accelerator: Accelerator, config: Config, history: History) -> None:
     """Writes checkpoint_epoch_N and removes the oldest beyond `training.keep_checkpoints`.
 
-    Every process writes its own random state; the folder gets its name when all are done.
+    It is checkpoint_epoch_N_batch_K where the training was stopped so many batches after epoch N. Every process writes
+    its own random state; the folder gets its name when all are done.
     """
-    folder = config.output.checkpoints / f"checkpoint_epoch_{len(history.epochs)}"
+    part = f"_batch_{history.unfinished['batches']}" if history.unfinished else ""
+    folder = config.output.checkpoints / f"checkpoint_epoch_{len(history.epochs)}{part}"
     temporary = folder.with_name(f".{folder.name}")
     if accelerator.is_main_process:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -59,7 +61,8 @@ def save_checkpoint(accelerator: Accelerator, config: Config, history: History) 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Complete checkpoints of a folder, oldest first."""
     numbered = {path: NAME.search(path.name) for path in folder.glob("checkpoint_epoch_*") if (path / STATE).is_file()}
-    return sorted((path for path in numbered if numbered[path]), key=lambda path: int(numbered[path][1]))
+    whole = {path: (int(found[1]), int(found[2] or 0)) for path, found in numbered.items() if found}
+    return sorted(whole, key=whole.__getitem__)
 
 
 def find_checkpoint(config: Config) -> Path | None:

@@ -13,14 +13,30 @@ from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader, Dataset
 
-from s2s_lib.data import Batches, Stream
+from s2s_lib.config import Config
+from s2s_lib.data import Batches, Manifest, Stream, Windows, WindowShape
 from s2s_lib.errors import InputError
+from s2s_lib.model import TranscriptionConfig
 
 Source = Batches | Stream
 Batch = dict[str, torch.Tensor]
 Key = tuple[int, int]  # epoch, item of the source
 MOST_WORKERS = 32  # each holds up to three groups of a stream, some 40 MB each
 PREFETCHED = 2  # items that a worker makes ahead
+
+
+def open_sources(
+    config: Config, manifests: dict[str, Manifest], model: TranscriptionConfig, processes: int
+) -> tuple[Source, Source]:
+    """What to train on, from disk or made on the way, and what to validate on, in the shape that a model takes."""
+    settings = config.training
+    shape = WindowShape(model.window_samples, model.frames, model.frame_s, model.first_frame_s)
+    rate = model.feature_settings.sample_rate
+    validation = Batches(Windows(manifests["val"], shape, rate), settings.batch_size)
+    if config.dataset.stream:
+        return Stream(config, shape, rate, processes), validation
+    windows = Windows(manifests["train"], shape, rate, settings.seed, config.audio.augmentation)
+    return Batches(windows, settings.batch_size), validation
 
 
 class Feed:
@@ -37,6 +53,7 @@ class Feed:
         self.waited_s = self.made_s = self.made_windows = 0.0
         self._share = math.ceil(len(source) / accelerator.num_processes)
         self._items: Iterator[tuple[Batch, float] | InputError] = iter(())
+        self._done = 0  # batches of the next epoch that were used before
 
     @property
     def batches_per_epoch(self) -> int:
@@ -44,20 +61,21 @@ class Feed:
         return self._share * self.source.batches_per_item
 
     @contextmanager
-    def from_epoch(self, epoch: int) -> Iterator[None]:
-        """Gives out batches from this epoch's first on while the block runs; then ends the workers.
+    def from_epoch(self, epoch: int, done: int = 0) -> Iterator[None]:
+        """Gives out batches while the block runs, from this epoch's first or after `done` of it; then ends the workers.
 
         Raises InputError if one of them dies, which torch reports at any moment.
         """
         loader = DataLoader(
             _Items(self.source),
             batch_size=None,  # an item is a batch, or several
-            sampler=self._schedule(epoch),
+            sampler=self._schedule(epoch, done // self.source.batches_per_item),
             num_workers=self.workers,
             prefetch_factor=PREFETCHED if self.workers else None,
             pin_memory=self.accelerator.device.type == "cuda",
             generator=torch.Generator(),  # else starting the workers would draw from the one that dropout uses
         )
+        self._done = done
         try:
             self._items = iter(loader)
             yield
@@ -73,18 +91,21 @@ class Feed:
             self._items = iter(())
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch."""
+        """The batches of the next epoch; of the first one those that are left."""
         self.waited_s = self.made_s = self.made_windows = 0.0
-        for _ in range(self._share):
+        items_done, batches_done = divmod(self._done, self.source.batches_per_item)
+        self._done, size = 0, self.source.batch_size
+        for _ in range(self._share - items_done):
             item = self._next()
-            for first in range(0, len(item["waveform"]), self.source.batch_size):
-                yield {name: array[first : first + self.source.batch_size] for name, array in item.items()}
+            for first in range(batches_done * size, len(item["waveform"]), size):
+                yield {name: array[first : first + size] for name, array in item.items()}
+            batches_done = 0
 
-    def _schedule(self, first_epoch: int) -> Iterator[Key]:
-        """Keys of this process's items, in the order of their use."""
+    def _schedule(self, first_epoch: int, done: int) -> Iterator[Key]:
+        """Keys of this process's items, in the order of their use, after `done` items of the first epoch."""
         step, rank = self.accelerator.num_processes, self.accelerator.process_index
         for epoch in range(first_epoch, self.last_epoch + 1):
-            for turn in range(self._share):
+            for turn in range(done if epoch == first_epoch else 0, self._share):
                 yield epoch, (turn * step + rank) % len(self.source)
 
     def _next(self) -> Batch:

@@ -11,6 +11,31 @@ from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 
 FILE = "training_history.json"
+SPLITS = {"train": "training", "val": "validation"}
+LABELS = {
+    "epoch": "epoch",
+    "steps": "steps",
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
+    "batch_loss": "loss of the latest batches",
+    "val_onset_f1": "validation onset F1",
+    "val_onset_offset_key_f1": "validation onset + offset F1",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+    "seconds": "seconds",
+    "waited_seconds": "waited (s)",
+    "elapsed_seconds": "elapsed (s)",
+    "audio_seconds_per_second": "audio (s per s)",
+    "loader_audio_seconds_per_second": "loader (s per s)",
+    "gflops": "GFLOP per s",
+    "peak_share": "share of peak",
+}  # what the report's figures and tables, TensorBoard and W&B call what was measured
+
+
+def label(name: str) -> str:
+    """What a key of the history is called wherever it is shown: 'validation loss: onset' for val_onset."""
+    split, _, part = name.partition("_")
+    return LABELS.get(name) or f"{SPLITS[split]} loss: {part}"
 
 
 @dataclass
@@ -19,8 +44,15 @@ class History:
 
     An epoch holds: epoch (from 1), steps (optimizer steps so far), train_loss, val_loss, train_<part> and val_<part>
     for each part of the loss, learning_rate, grad_norm (mean before clipping), seconds, waited_seconds (of those, a
-    process's mean wait for data), audio_seconds_per_second (trained on) and loader_audio_seconds_per_second (what all
-    loader processes could deliver at the pace at which they worked).
+    process's mean wait for data), elapsed_seconds (since the training began, pauses left out),
+    audio_seconds_per_second (trained on) and loader_audio_seconds_per_second (what all loader processes could deliver
+    at the pace at which they worked), gflops (matrix operations per second, in billions, of all processes) and
+    peak_share (of `peak_gflops`, what large matrix products reach on the same devices). With `training.val_clips` also
+    val_onset_f1 and val_onset_offset_key_f1, means over the clips at the model's untuned thresholds. Older histories
+    lack some of these.
+
+    `window_gflop`: billions of matrix operations in one window's forward and backward pass. `unfinished`: what was
+    measured of the epoch in which a person stopped the training; None unless they did, and again once it goes on.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -29,6 +61,9 @@ class History:
     device: str = "cpu"
     processes: int = 1
     parameters: int = 0
+    window_gflop: float = 0.0
+    peak_gflops: float = 0.0
+    unfinished: dict[str, Any] | None = None
 
     @property
     def best(self) -> dict[str, float]:
@@ -39,6 +74,12 @@ class History:
     def epochs_without_gain(self) -> int:
         """Epochs since the best one."""
         return int(self.epochs[-1]["epoch"] - self.best["epoch"]) if self.epochs else 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training so far, pauses left out; of an older history without validation and checkpoints."""
+        last = self.unfinished or (self.epochs[-1] if self.epochs else {})
+        return last.get("elapsed_seconds", sum(epoch["seconds"] for epoch in self.epochs))
 
     def to_dict(self) -> dict[str, Any]:
         """The history as plain values, the best epoch's number beside them."""

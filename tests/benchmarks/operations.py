@@ -18,8 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from s2s_lib.config import Config, read_yaml
 from s2s_lib.pretrained import build_model
-
-SIDE = 2048  # of the square matrices whose product shows what the machine gives
+from s2s_lib.train.machine import matrix_rate
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -31,12 +30,6 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
         work()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def matrix_rate(dtype: torch.dtype, rounds: int) -> float:
-    """Operations per second of a large matrix product."""
-    left, right = (torch.randn(SIDE, SIDE).to(dtype) for _ in range(2))
-    return 2 * SIDE**3 / seconds(lambda: left @ right, rounds)
 
 
 def main() -> None:
@@ -62,7 +55,7 @@ def main() -> None:
 
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{parameters} parameters, {options.threads} threads, {options.windows} windows")
-    peak, half = (matrix_rate(dtype, options.rounds) for dtype in (torch.float32, torch.bfloat16))
+    peak, half = (matrix_rate(torch.device("cpu"), dtype) for dtype in (torch.float32, torch.bfloat16))
     print(f"matrix products: fp32 {peak / 1e9:.0f}, bf16 {half / 1e9:.0f} GFLOP/s")
     for name, work in (("forward pass", forward), ("training step", step)):
         with FlopCounterMode(display=False) as counter:
