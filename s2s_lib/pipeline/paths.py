@@ -47,6 +47,9 @@ def absolute_paths(config: Config, base: Path) -> Config:
     bench.model_path, bench.midi_dir = _absolute(bench.model_path, base), _absolute(bench.midi_dir, base)
     bench.soundfont = bench.soundfont and _existing(bench.soundfont, base, *reserved)
     bench.peers_dir = str(_join(base, bench.peers_dir))
+    compared = config.comparison
+    compared.runs = [_of_run(name, base) for name in compared.runs]
+    compared.reference = compared.reference and _of_run(compared.reference, base)
     heard = config.transcription
     heard.audio = _absolute(heard.audio, base)
     if heard.model_path != RELEASED:
@@ -65,6 +68,11 @@ def _join(base: Path, name: str) -> Path:
 
 def _absolute(name: str | None, base: Path) -> str | None:
     return None if name is None else str(_join(base, name))
+
+
+def _of_run(name: str, base: Path) -> str:
+    """A run's folder; a bare name stays, being that of a run under output_dir."""
+    return name if Path(name).name == name and name not in ("..", "~") else str(_join(base, name))
 
 
 def _existing(name: str, base: Path, *reserved: str) -> str:

@@ -13,18 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, OutputConfig
-from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.pipeline.paths import BUILT_IN_MIDI
+from s2s_lib.runs import PRODUCTS, STAGES, STATE_FILE, flat, read_state, this_process
+from s2s_lib.runs.read import HISTORY
 from s2s_lib.soundfonts import soundfont_files
 
-STAGES = ("generate", "train", "evaluate")
-NOTEBOOKS = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
-PRODUCTS = {
-    "generate": "train_manifest.json",  # in the dataset's folder, which may lie outside the run's
-    "train": "model/model.safetensors",
-    "evaluate": "results/evaluation_report.json",
-}
 # keys that change how a stage works but not what comes out of it
 WITHOUT_EFFECT = {
     "dataset.num_workers",
@@ -35,6 +29,7 @@ WITHOUT_EFFECT = {
     "training.resume",
     "training.trackers",
     "training.keep_checkpoints",
+    "training.val_clips",
     "evaluation.enabled",
 }
 REPORT_ONLY = {"dataset.reference_midi"}  # shown by the generate stage, of no matter to the later ones
@@ -45,7 +40,7 @@ def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
     dataset, effects = config.dataset, config.audio.augmentation
     fonts = [name for name in (*dataset.soundfonts, *dataset.test_soundfonts) if name != EMBEDDED_SOUNDFONT]
     files = [dataset.midi_dir] if dataset.midi_dir else []
-    keys = {name: value for name, value in _flat(config.model_dump(mode="json")) if name not in WITHOUT_EFFECT}
+    keys = {name: value for name, value in flat(config.model_dump(mode="json")).items() if name not in WITHOUT_EFFECT}
     if stage == "generate":
         chosen = {name for name in keys if name.startswith("dataset.")} | {"audio.sample_rate"}
     elif stage == "train":
@@ -76,8 +71,7 @@ class RunState:
 
     def __init__(self, output: OutputConfig):
         self.run_dir, self._data = output.run_dir, output.data
-        self._path = self.run_dir / "state.json"
-        self._stages: dict[str, dict[str, Any]] = self._load()
+        self._stages = read_state(self.run_dir)
 
     def status(self, stage: str) -> str:
         """'done', 'outdated' (an earlier stage was redone since), 'failed', 'running' or 'never'."""
@@ -96,8 +90,8 @@ class RunState:
         return self._product(stage).is_file()
 
     def is_current(self, stage: str, config: Config) -> bool:
-        """Whether the stage is done with just these parameters."""
-        done = self.status(stage) == "done" and self.holds(stage)
+        """Whether the stage is done with just these parameters; a training that a person stopped is to go on."""
+        done = self.status(stage) == "done" and self.holds(stage) and not (stage == "train" and self._was_stopped())
         return done and not differences(self.inputs(stage), stage_inputs(config, stage))
 
     @contextmanager
@@ -109,7 +103,7 @@ class RunState:
         An attempt that fails and leaves an earlier result untouched leaves it valid.
         """
         before, product, start = copy.deepcopy(self._stages), self._modified(stage), time.monotonic()
-        self._stages[stage] = {"status": "running", "inputs": inputs}
+        self._stages[stage] = {"status": "running", "inputs": inputs, **this_process()}
         for later in STAGES[STAGES.index(stage) + 1 :]:
             if self.status(later) == "done":
                 self._stages[later]["status"] = "outdated"
@@ -124,8 +118,16 @@ class RunState:
             else:
                 finished_at = datetime.now().astimezone().isoformat(timespec="seconds")
                 seconds = round(time.monotonic() - start, 1)
-                self._stages[stage] |= {"status": status, "finished_at": finished_at, "seconds": seconds}
+                ended = {"finished_at": finished_at, "seconds": seconds}
+                self._stages[stage] = {"status": status, "inputs": inputs, **ended}
             self._save()
+
+    def _was_stopped(self) -> bool:
+        try:
+            history = json.loads((self.run_dir / HISTORY).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return isinstance(history, dict) and history.get("unfinished") is not None
 
     def _product(self, stage: str) -> Path:
         return (self._data if stage == "generate" else self.run_dir) / PRODUCTS[stage]
@@ -133,24 +135,8 @@ class RunState:
     def _modified(self, stage: str) -> float | None:
         return self._product(stage).stat().st_mtime if self.holds_file(stage) else None
 
-    def _load(self) -> dict[str, dict[str, Any]]:
-        try:
-            content = json.loads(self._path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except (OSError, ValueError):
-            content = None
-        if not isinstance(content, dict) or not all(map(_is_entry, content.values())):
-            raise InputError(f"{self._path}: is no record of a run's stages; choose another --name.", usage=True)
-        return content
-
     def _save(self) -> None:
-        write_json(self._path, self._stages)
-
-
-def _is_entry(entry: Any) -> bool:
-    """Whether this is what `attempt` notes of a stage."""
-    return isinstance(entry, dict) and isinstance(entry.get("status"), str) and isinstance(entry.get("inputs"), dict)
+        write_json(self.run_dir / STATE_FILE, self._stages)
 
 
 def _digest(path: Path) -> str:
@@ -161,10 +147,3 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(listing.encode()).hexdigest()[:12]
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    leaves = []
-    for name, value in tree.items():
-        leaves += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return leaves
