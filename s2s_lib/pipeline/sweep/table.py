@@ -1,0 +1,52 @@
+"""A sweep's result for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2s_lib.pipeline.sweep.run import SweepResult
+
+
+def sweep_table(result: SweepResult) -> str:
+    """A row for each trial: its run, the keys that vary, the metric; the best is marked."""
+    keys, metric = list(result.config.sweep.keys), result.config.sweep.metric
+    last = [key.rpartition(".")[2] for key in keys]
+    heads = [name if Counter(last)[name] == 1 else key for name, key in zip(last, keys, strict=True)]
+    rows = [["run", *heads, metric, ""]]
+    for trial in result.trials:
+        value = f"{trial.value:.4g}" if trial.value is not None else trial.state
+        mark = "best" if trial == result.best else ""
+        rows.append([trial.name, *(text(trial.values[key]) for key in keys), value, mark])
+    return _aligned(rows)
+
+
+def text(value: Any) -> str:
+    """A key's value as a person would write it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " ".join(map(text, value))
+    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+
+
+def failures(result: SweepResult) -> list[str]:
+    """A sentence for each reason why trials failed, and for the comparison if it did."""
+    names: dict[str, list[str]] = {}
+    for trial in result.trials:
+        if trial.state == "failed":
+            names.setdefault(str(trial.error), []).append(trial.name)
+    found = [f"{', '.join(failed)}: {error}" for error, failed in names.items()]
+    return found + ([result.fault] if result.fault else [])
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need be, names to the left and figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        first, *others = zip(row, widths, strict=True)
+        lines.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
+    return "\n".join(lines)
