@@ -35,7 +35,7 @@ def _provenance(config: Config) -> Table:
     facts = collect() | {"FluidSynth": _fluidsynth(), "device asked for": config.model.device}
     for name in dict.fromkeys((*config.dataset.soundfonts, *config.dataset.test_soundfonts)):
         facts[f"soundfont {Path(name).name}"] = _soundfont(name)
-    return Table(("made with", ""), list(facts.items()), "Where these results come from")
+    return Table(("made with", ""), list(facts.items()), "Where these results come from", text_columns=2)
 
 
 def _fluidsynth() -> str:
@@ -60,4 +60,4 @@ def _parameters(config: Config, sections: set[str]) -> HTML:
     )
     style = "margin:0 0 1em;font-size:0.8em;white-space:pre-wrap;overflow-wrap:anywhere;break-inside:avoid"
     text = "".join(f'<pre style="{style}">{html.escape(block)}</pre>' for block in blocks)
-    return HTML(f'<details open><summary>All parameters</summary><div style="columns:3 16em">{text}</div></details>')
+    return HTML(f'<details><summary>All parameters</summary><div style="columns:3 16em">{text}</div></details>')

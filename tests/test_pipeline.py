@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from s2s_lib.pipeline.paths import absolute_paths
 from s2s_lib.train import History
 
 STAGES = {"generate": "01_generate", "train": "02_train", "evaluate": "03_evaluate"}
-LOADING = {"src", "href", "data", "poster", "srcset", "action"}
 
 
 # --- the real chain -------------------------------------------------------------------------------------------------
@@ -84,57 +82,6 @@ def test_every_progress_leaves_one_tidy_line(chain: RunResult, stage: str, done:
     lines = [text for text in texts if re.search(r"\d+ (pieces|batches) in [\d.]+ ", text)]
     assert [line.partition(":")[0] for line in lines] == done
     assert not any("left)" in text for text in texts)
-
-
-class Resources(HTMLParser):
-    """Collects every address that a page loads without being asked to, and the text of its scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loaded: list[str] = []
-        self.code: list[str] = []
-        self._inside = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._inside = tag if tag in ("script", "style") else self._inside
-        self.loaded += [value or "" for name, value in attrs if name in LOADING and tag != "a"]
-        self.code += [value or "" for name, value in attrs if name == "style"]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = "" if tag == self._inside else self._inside
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            self.code.append(data)
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_page_needs_nothing_but_itself(chain: RunResult, stage: str) -> None:
-    page = Resources()
-    text = chain.reports[stage].read_text()
-    page.feed(text)
-    assert page.loaded, "no picture in the page"
-    assert {address.partition(":")[0] for address in page.loaded} == {"data"}
-    for code in page.code:
-        assert not re.search(r"(url\(|@import|import\(|from|fetch\(|\.src\s*=)\s*['\"]?(https?:)?//", code)
-    assert "<script src" not in text
-    assert "No description has been provided" not in text
-    assert 'alt="figure"' not in text
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_page_opens_with_prose_parameters_and_provenance(chain: RunResult, stage: str) -> None:
-    text = re.sub(r"<style.*?</style>", "", chain.reports[stage].read_text(), flags=re.DOTALL)
-    places = [text.find(word) for word in ("<h1", "git commit", "All parameters", "data:image/png")]
-    assert -1 not in places
-    assert places == sorted(places)
-    assert f"<title>tiny: {stage}</title>" in text
-    assert "from s2s_lib" not in text  # the code is left out
-
-
-def test_players_are_in_the_pages(chain: RunResult) -> None:
-    for stage in ("generate", "evaluate"):
-        assert "<audio" in chain.reports[stage].read_text()
 
 
 def test_rerun_skips_what_is_done(chain: RunResult, s2s: Callable[..., Outcome]) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from s2s_lib.config import Config
+from s2s_lib.pipeline.export import export_html
+from s2s_lib.pipeline.export.failure import reason
 from s2s_lib.progress import follow
 
 
@@ -25,11 +27,19 @@ def execute_notebook(source: Path, target: Path, config: Config, stage: str, kee
     """Runs `source` with the config's sections as parameters and saves it to `target` as it goes.
 
     With `keep`, what `target` holds stays until this one is done, which goes to a file NAME-new beside it till then.
-    Raises StageError if a cell fails; the file written to then holds the notebook up to that cell.
+    Raises StageError if a cell fails; the file written to then holds the notebook up to that cell, and a page beside it
+    says what failed and where.
     """
     attempt = target.with_stem(f"{target.stem}-new") if keep else target
-    _execute(source, attempt, config, stage)
+    try:
+        _execute(source, attempt, config, stage)
+    except StageError:
+        if config.output.html and attempt.is_file():
+            export_html(attempt, f"{config.output.name}: {stage}")
+        raise
     attempt.replace(target)
+    if keep:
+        attempt.with_suffix(".html").unlink(missing_ok=True)  # an earlier attempt's
 
 
 def _execute(source: Path, target: Path, config: Config, stage: str) -> None:
@@ -65,11 +75,8 @@ def _absent(module: str) -> Iterator[None]:
 
 
 def _stage_error(stage: str, target: Path, error: object) -> StageError:
-    reason = str(error.evalue).strip().replace("\n", " ")
-    if error.ename != "InputError":
-        reason = f"{error.ename}: {reason}"
-    usage = "".join(error.traceback).startswith("InputError (usage)")
-    return StageError(f"stage {stage} failed in cell [{error.exec_count}] of {target}: {reason}", usage)
+    usage, why = "".join(error.traceback).startswith("InputError (usage)"), reason(error.ename, error.evalue)
+    return StageError(f"stage {stage} failed in cell [{error.exec_count}] of {target}: {why}", usage)
 
 
 def _literal(path: Path) -> str:

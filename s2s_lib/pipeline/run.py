@@ -14,7 +14,8 @@ from s2s_lib.pipeline.checks import check
 from s2s_lib.pipeline.execute import execute_notebook
 from s2s_lib.pipeline.export import export_html
 from s2s_lib.pipeline.paths import absolute_paths, bundled
-from s2s_lib.pipeline.stages import NOTEBOOKS, PRODUCTS, STAGES, RunState, stage_inputs
+from s2s_lib.pipeline.stages import RunState, stage_inputs
+from s2s_lib.runs import NOTEBOOKS, PRODUCTS, STAGES
 
 PARAMETERS = "parameters.yaml"
 
