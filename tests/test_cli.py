@@ -41,6 +41,9 @@ SPECIAL = {  # values that the schema's limits leave
     "--min-notes": (["11"], 11),
     "--min-duration": (["6.5"], 6.5),
     "--audio": (["a.wav", "b.wav"], ["a.wav", "b.wav"]),
+    "--search": (["tpe"], "tpe"),
+    "--trials": (["17"], 17),
+    "--parallel": (["3"], 3),
 }
 TOGETHER = {"--freeze-encoder": ["--encoder", "x/y"], "--audio": ["--midi", "a.mid", "b.mid"]}
 
@@ -396,7 +399,7 @@ def test_unreachable_encoder_is_one_sentence(
 
 
 def test_built_in_midi_names_are_known_on_both_sides() -> None:
-    from s2s_lib.evaluate import BUILT_IN
+    from s2s_lib.sources import BUILT_IN
 
     assert set(paths.BUILT_IN_MIDI) == set(BUILT_IN)
 

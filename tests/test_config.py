@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -35,11 +36,11 @@ def load(tmp_path: Path) -> Callable[[str], Config]:
     return load
 
 
-def values(config: Config, given: dict) -> dict:
+def values(config: Any, given: dict) -> dict:
     """The config's values at the places that `given` sets, in the same nesting."""
     found = {}
     for name, value in given.items():
-        here = getattr(config, name)
+        here = config[name] if isinstance(config, dict) else getattr(config, name)
         found[name] = values(here, value) if isinstance(value, dict) else here
     return found
 

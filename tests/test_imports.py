@@ -14,11 +14,11 @@ PACKAGE = ROOT / "s2s_lib"
 LAYERS = {
     0: {"config", "errors", "files", "keys", "metre", "notes", "progress", "provenance", "smf"},
     1: {
-        "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "soundfonts",
-        "strings", "targets", "variation", "weights",
+        "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "runs",
+        "soundfonts", "strings", "targets", "variation", "weights",
     },
-    2: {"data", "score", "transcribe"},
-    3: {"benchmark", "evaluate", "train", "transcription", "tuning"},
+    2: {"data", "score", "sources", "transcribe"},
+    3: {"benchmark", "comparison", "evaluate", "train", "transcription", "tuning"},
     4: {"report"},
     5: {"cli", "notebook", "pipeline"},
 }  # fmt: skip
@@ -28,7 +28,7 @@ BESIDE = {
     ("config", "errors"), ("config", "files"), ("progress", "files"), ("files", "errors"),
     ("pianos", "soundfonts"), ("render", "pianos"), ("render", "soundfonts"), ("soundfonts", "strings"),
     ("pretrained", "model"), ("pretrained", "weights"), ("model", "weights"), ("pretrained", "features"),
-    ("model", "features"), ("transcribe", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
+    ("model", "features"), ("transcribe", "data"), ("sources", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
 }  # fmt: skip
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or not path.stem.startswith("__"))
@@ -78,7 +78,7 @@ def test_nothing_installed_needs_torchaudio() -> None:
     assert not [name for name in ("torchaudio", "torch-audiomentations", "transkun") if name in project]
 
 
-@pytest.mark.parametrize("module", sorted(LAYERS[0] | {"compose", "render", "metrics", "pipeline", "cli"}))
+@pytest.mark.parametrize("module", sorted(LAYERS[0] | {"compose", "render", "metrics", "runs", "pipeline", "cli"}))
 def test_torch_stays_out(python: Callable[..., Any], module: str) -> None:
     done = python(
         f"import s2s_lib.{module}, sys; print(sorted({{'torch', 'transformers', 'torchaudio'}} & set(sys.modules)))"

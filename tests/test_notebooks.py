@@ -26,7 +26,7 @@ from s2s_lib.report import resynthesise
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECTIONS = list(Config.model_fields)
-APART = {"04_transcribe", "benchmark"}  # need no run; all others work on what the one before them left
+APART = {"04_transcribe", "05_compare", "benchmark"}  # need no run; all others work on what the one before them left
 LONGEST_CELL = 15
 
 
@@ -49,8 +49,8 @@ def parameters(path: Path) -> dict[str, dict]:
     return {statement.targets[0].id: ast.literal_eval(statement.value) for statement in body}
 
 
-def test_there_are_the_stages_and_the_benchmark() -> None:
-    names = ["01_generate", "02_train", "03_evaluate", "04_transcribe", "benchmark"]
+def test_there_are_the_stages_the_comparison_and_the_benchmark() -> None:
+    names = ["01_generate", "02_train", "03_evaluate", "04_transcribe", "05_compare", "benchmark"]
     assert [path.stem for path in NOTEBOOKS] == names
 
 
@@ -105,7 +105,7 @@ def test_notebook_names_the_sections_it_uses(path: Path) -> None:
 def test_parameters_are_the_same_in_all_of_a_run() -> None:
     chain = [path for path in NOTEBOOKS if path.stem not in APART]
     assert len({parameters_cell(path).source for path in chain}) == 1
-    assert set(SECTIONS) - set(parameters(chain[0])) == {"benchmark", "transcription"}
+    assert set(SECTIONS) - set(parameters(chain[0])) == {"benchmark", "comparison", "sweep", "transcription"}
 
 
 def test_paths_are_the_projects_in_its_notebooks_folder(monkeypatch: pytest.MonkeyPatch) -> None:

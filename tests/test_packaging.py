@@ -60,6 +60,8 @@ def test_every_imported_package_is_required() -> None:
         "fsspec": "universal-pathlib",
         "nbclient": "papermill",
         "nbformat": "nbconvert",
+        "jinja2": "nbconvert",
+        "pygments": "nbconvert",
         "jupyter_client": "ipykernel",
     }  # parts of what is required
     required = {name_of(entry) for entry in PROJECT["dependencies"]}
@@ -70,7 +72,7 @@ def test_every_imported_package_is_required() -> None:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in (name.partition(".")[0].lower() for name in names):
-                if name in sys.stdlib_module_names or name in ("s2s_lib", "wandb", "distributed"):
+                if name in sys.stdlib_module_names or name in ("s2s_lib", "wandb", "distributed", "weasyprint"):
                     continue
                 name = brought_along.get(name, known_as.get(name, name)).replace("_", "-")
                 assert name in required, f"{path.name} imports {name}"
@@ -92,6 +94,7 @@ def test_wheel_carries_notebooks_parameters_and_weights(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "site")
     sources = {f"{folder}/{p.name}" for folder in ("notebooks", "parameters") for p in (ROOT / folder).glob("*.*")}
     sources |= {f"released/{path.name}" for path in (ROOT / "s2s_lib" / "released").glob("*")}
+    sources |= {f"pipeline/export/{path.name}" for path in (ROOT / "s2s_lib" / "pipeline" / "export").glob("*.*")}
     assert {f"s2s_lib/{name}" for name in sources} <= names
     assert not [name for name in names if name.startswith(("tests", "runs", "notebooks"))]
     inside = subprocess.run(

@@ -25,7 +25,7 @@ def sample(number: int = 0, **stated: Any) -> Any:
     unknown = {"tempo_bpm": None, "key": None, "time_signature": None, "complexity": None, "soundfont": ""}
     return SimpleNamespace(
         id=f"p{number}", source="song.mid", notes=len(TUNE.notes), duration_s=3.0, sample_rate=RATE, audio="there",
-        performance=lambda: TUNE, waveform=lambda: resynthesise(TUNE, RATE), **{**unknown, **stated},
+        score=None, performance=lambda: TUNE, waveform=lambda: resynthesise(TUNE, RATE), **{**unknown, **stated},
     )  # fmt: skip
 
 

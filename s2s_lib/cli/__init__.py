@@ -8,9 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from s2s_lib.cli.compare import add_compare, compare_config, verdicts
 from s2s_lib.cli.flags import Flag, Parser, schema_flags
 from s2s_lib.cli.listing import soundfonts_listing
+from s2s_lib.cli.report import add_report, run_report
 from s2s_lib.cli.resolve import resolve
+from s2s_lib.cli.runs import add_runs, run_runs
+from s2s_lib.cli.sweep import sweep_runs
 from s2s_lib.cli.transcribe import add_transcribe, run_transcribe
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
@@ -20,6 +24,7 @@ from s2s_lib.pipeline import (
     import_dataset,
     install_peers,
     run_benchmark,
+    run_comparison,
     run_pipeline,
     scores_summary,
 )
@@ -31,8 +36,12 @@ COMMANDS = {
     "generate": "compose and render a dataset",
     "import": "take paired recordings and MIDI files as a dataset: MAESTRO, MAPS, SMD or any folder of pairs",
     "train": "train a model on the run's dataset",
+    "sweep": "run a grid or a random search over config keys, and compare the runs",
     "evaluate": "transcribe and score the run's test split, MIDI files or recordings",
     "transcribe": "turn recordings into MIDI files and sheet music",
+    "runs": "list runs with their state, scores, age and size, or remove some",
+    "compare": "set runs beside each other: which is better, by how much, on which pieces",
+    "report": "put all stages of a run into one file to hand on: web page, notebook or PDF",
     "bench": "set our transcriber beside other tools on the same recordings",
     "soundfonts": "list soundfonts and their pianos",
     "config": "print the resolved config as YAML and run nothing",
@@ -48,8 +57,12 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     parsers = {}
     for command, text in COMMANDS.items():
         parsers[command] = commands.add_parser(command, help=text, description=text, allow_abbrev=False)
-    for command in {*STAGES, "run", "bench", "config"}:
-        _add_flags(parsers[command], schema_flags())
+    flags = schema_flags()
+    for command in ("sweep", "config"):
+        _add_flags(parsers[command], flags)
+    one_run = {section: flags[section] for section in flags if section != "sweep"}
+    for command in {*STAGES, "run", "bench"}:
+        _add_flags(parsers[command], one_run)
     for command in {*STAGES, "run"}:
         parsers[command].add_argument(
             "--eval-only", action="store_true", help="evaluate the model that is there and do nothing else"
@@ -59,6 +72,9 @@ def build_parser() -> tuple[Parser, dict[str, Parser]]:
     )
     _add_import(parsers["import"])
     add_transcribe(parsers["transcribe"])
+    add_runs(parsers["runs"])
+    add_report(parsers["report"])
+    _add_compare(parsers["compare"])
     parsers["soundfonts"].add_argument(
         "names", metavar="NAME", nargs="*", default=["system"],
         help="soundfont files, folders of them, 'embedded' or 'system' (default: system, all that are installed)",
@@ -88,6 +104,11 @@ def _add_import(parser: Parser) -> None:
     parser.add_argument("--copy", action="store_true", help="copy the files into the dataset instead of naming them")
     flags = schema_flags()
     _add_flags(parser, {section: flags[section] for section in ("audio", "output")})
+
+
+def _add_compare(parser: Parser) -> None:
+    add_compare(parser)
+    _add_flags(parser, {"output": schema_flags()["output"]})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,8 +142,16 @@ def _run(arguments: Sequence[str]) -> int:
         config = resolve(options, ("generate",))
         print(import_dataset(config, Path(options.folder), options.format, options.skip_bad, options.copy))
         return 0
+    if options.command == "runs":
+        return run_runs(options)
+    if options.command == "report":
+        return run_report(options)
+    if options.command == "compare":
+        return _compare(compare_config(options))
     if options.command == "bench":
         return _bench(resolve(options, ("bench",)), options.install_peers)
+    if options.command == "sweep":
+        return sweep_runs(resolve(options, STAGES))
     stages = _stages(options)
     config = resolve(options, stages)
     if options.command == "config":
@@ -133,6 +162,12 @@ def _run(arguments: Sequence[str]) -> int:
         print(scores_summary(result.scores))
     for stage, page in result.reports.items():
         print(f"{stage}: {_short(page)}")
+    return 0
+
+
+def _compare(config: Config) -> int:
+    page = run_comparison(config)
+    print("\n".join([*verdicts(config), f"compare: {_short(page)}"]))
     return 0
 
 

@@ -7,6 +7,7 @@ values are refused by name before anything runs.
 from s2s_lib.config.audio import AudioConfig
 from s2s_lib.config.augmentation import AugmentationConfig
 from s2s_lib.config.benchmark import BenchmarkConfig, PeerName
+from s2s_lib.config.comparison import ComparisonConfig, MetricName
 from s2s_lib.config.dataset import EMBEDDED_SOUNDFONT, MAJOR_KEYS, MINOR_KEYS, SYSTEM_SOUNDFONTS, DatasetConfig
 from s2s_lib.config.evaluation import EvaluationConfig
 from s2s_lib.config.layers import merge, read_yaml
@@ -14,13 +15,15 @@ from s2s_lib.config.model import RELEASED, RELEASED_FOLDER, SCRATCH, SCRATCH_WIN
 from s2s_lib.config.output import OutputConfig
 from s2s_lib.config.piano import PRESET_PROGRAMS, PianoConfig
 from s2s_lib.config.schema import Config
+from s2s_lib.config.sweep import VARIED, SweepConfig, SweepRange, values_of
 from s2s_lib.config.training import TrainingConfig
 from s2s_lib.config.transcription import TranscriptionConfig
 from s2s_lib.config.variation import VariationConfig
 
 __all__ = [
     "EMBEDDED_SOUNDFONT", "MAJOR_KEYS", "MINOR_KEYS", "PRESET_PROGRAMS", "RELEASED", "RELEASED_FOLDER", "SCRATCH",
-    "SCRATCH_WINDOW_S", "SYSTEM_SOUNDFONTS", "AudioConfig", "AugmentationConfig", "BenchmarkConfig", "Config",
-    "DatasetConfig", "EvaluationConfig", "ModelConfig", "OutputConfig", "PeerName", "PianoConfig", "TrainingConfig",
-    "TranscriptionConfig", "VariationConfig", "merge", "read_yaml",
+    "SCRATCH_WINDOW_S", "SYSTEM_SOUNDFONTS", "VARIED", "AudioConfig", "AugmentationConfig", "BenchmarkConfig",
+    "ComparisonConfig", "Config", "DatasetConfig", "EvaluationConfig", "MetricName", "ModelConfig", "OutputConfig",
+    "PeerName", "PianoConfig", "SweepConfig", "SweepRange", "TrainingConfig", "TranscriptionConfig", "VariationConfig",
+    "merge", "read_yaml", "values_of",
 ]  # fmt: skip

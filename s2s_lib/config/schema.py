@@ -13,11 +13,13 @@ from pydantic import Field, ValidationError, model_validator
 from s2s_lib.config.audio import AudioConfig
 from s2s_lib.config.base import Section
 from s2s_lib.config.benchmark import BenchmarkConfig
+from s2s_lib.config.comparison import ComparisonConfig
 from s2s_lib.config.dataset import DatasetConfig
 from s2s_lib.config.evaluation import EvaluationConfig
 from s2s_lib.config.layers import merge, read_yaml, sentence
 from s2s_lib.config.model import SCRATCH, SCRATCH_WINDOW_S, ModelConfig
 from s2s_lib.config.output import OutputConfig
+from s2s_lib.config.sweep import SweepConfig
 from s2s_lib.config.training import TrainingConfig
 from s2s_lib.config.transcription import TranscriptionConfig
 from s2s_lib.errors import InputError
@@ -34,6 +36,8 @@ class Config(Section):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     benchmark: BenchmarkConfig = Field(default_factory=BenchmarkConfig)
     transcription: TranscriptionConfig = Field(default_factory=TranscriptionConfig)
+    comparison: ComparisonConfig = Field(default_factory=ComparisonConfig)
+    sweep: SweepConfig = Field(default_factory=SweepConfig)
     output: OutputConfig = Field(default_factory=OutputConfig)
 
     @model_validator(mode="after")
@@ -43,6 +47,11 @@ class Config(Section):
             frames = (model.window_seconds or SCRATCH_WINDOW_S) * audio.sample_rate / audio.hop_length
             if frames < model.patch_size:
                 raise ValueError(f"model.window_seconds gives {frames:.0f} frames, fewer than model.patch_size")
+        return self
+
+    @model_validator(mode="after")
+    def _swept_keys(self) -> Config:
+        self.sweep.fit(type(self))
         return self
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from s2s_lib.files import atomic_write
 from s2s_lib.notes import LOWEST_PITCH, PITCHES, extend_by_pedal
 from s2s_lib.report.style import (
     BLUE,
-    GREY,
     HATCHES,
     ORANGE,
     PALETTE,
@@ -29,7 +27,6 @@ from s2s_lib.report.style import (
     histogram,
     nothing,
     pitch_axis,
-    pitch_name,
     plain,
 )
 
@@ -46,8 +43,6 @@ LABELS = {
     "onset_offset_velocity": "onset + offset (key)\n+ velocity",
     "frame": "frame\n(key held)",
 }
-REGISTERS = np.array([21, 36, 48, 60, 72, 84, 109])  # borders at the Cs; the last bin ends after C8
-VELOCITIES = np.array([1, 33, 49, 65, 81, 97, 128])
 
 
 def scores_table(evaluation: Evaluation) -> Table:
@@ -119,18 +114,16 @@ def samples_table(evaluation: Evaluation) -> Table:
 
 
 def dashboard(evaluation: Evaluation) -> Picture:
-    """F1 by metric, by piece, by register; recall by velocity; onset and offset deviations."""
+    """F1 by metric and by piece; onset and offset deviations."""
     samples = evaluation.samples
     mean = metrics.summarize([sample.scores for sample in samples])["mean"]
     alt = f"Evaluation dashboard: {pieces(samples)}, mean onset F1 {mean['onset.f1']:.3f}"
-    picture = Picture(12, 6.6, alt)
-    axes = picture.subplots(2, 3).ravel()
+    picture = Picture(12, 7.4, alt)
+    axes = picture.subplots(2, 2).ravel()
     _f1_by_metric(axes[0], evaluation)
     _f1_by_piece(axes[1], evaluation)
-    _f1_by_register(axes[2], samples)
-    _onset_deviations(axes[3], samples, evaluation.config.evaluation.onset_tolerance)
-    _offset_deviations(axes[4], samples)
-    _recall_by_velocity(axes[5], samples)
+    _onset_deviations(axes[2], samples, evaluation.config.evaluation.onset_tolerance)
+    _offset_deviations(axes[3], samples)
     return picture
 
 
@@ -232,33 +225,6 @@ def _f1_by_piece(ax: Axes, evaluation: Evaluation) -> None:
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set_xlim(0.5, len(ranked) + 0.5)
     ax.legend(fontsize=7, frameon=False, loc="upper right", ncols=3, handletextpad=0.1, columnspacing=0.8)
-
-
-def _f1_by_register(ax: Axes, samples: tuple[SampleResult, ...]) -> None:
-    names = [f"{pitch_name(a)}–{pitch_name(b - 1)}" for a, b in pairwise(REGISTERS)]
-    plain(ax, "Onset F1 by register", "keys (numbers: played notes)", "F1").set_ylim(0, 1.18)
-    _bars_with_counts(ax, names, _counts_by(samples, "pitch", REGISTERS), "f1")
-
-
-def _recall_by_velocity(ax: Axes, samples: tuple[SampleResult, ...]) -> None:
-    names = [f"{a}–{b - 1}" for a, b in pairwise(VELOCITIES)]
-    plain(ax, "Onset recall by loudness", "played MIDI velocity (numbers: played notes)", "recall").set_ylim(0, 1.18)
-    _bars_with_counts(ax, names, _counts_by(samples, "velocity", VELOCITIES), "recall")
-
-
-def _bars_with_counts(ax: Axes, names: list[str], counts: list[metrics.Counts], ratio: str) -> None:
-    bars = ax.bar(names, [getattr(c, ratio) for c in counts], color=BLUE, edgecolor="white")
-    ax.bar_label(bars, [str(c.ref) for c in counts], fontsize=7, padding=1, color=GREY)
-
-
-def _counts_by(samples: tuple[SampleResult, ...], name: str, edges: np.ndarray) -> list[metrics.Counts]:
-    """Onset counts of all samples in bins of a note's field; edges are moved half a step so that integers fit."""
-    totals = [metrics.Counts(0, 0, 0)] * (len(edges) - 1)
-    for sample in samples:
-        ref, est = (np.array([getattr(n, name) for n in side.notes], dtype=float) for side in (sample.ref, sample.est))
-        counts = metrics.counts_by(ref, est, sample.pairs, edges - 0.5)
-        totals = [total + more for total, more in zip(totals, counts, strict=True)]
-    return totals
 
 
 def _onset_deviations(ax: Axes, samples: tuple[SampleResult, ...], tolerance_s: float) -> None:

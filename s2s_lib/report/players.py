@@ -26,7 +26,7 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # th
 def player(
     waveform: np.ndarray, sample_rate: int, seconds: float = 10.0, label: str = "", start_s: float = 0.0
 ) -> HTML:
-    """A player for at most `seconds` of a mono waveform (n,), as MP3 inside the page (about 5 KB a second).
+    """A player for at most `seconds` of a waveform, (n,) or stereo (n, 2), as MP3 in the page (about 5 KB a second).
 
     The level is left as it is. `label` is shown above the player and read out by screen readers.
     """
@@ -47,7 +47,7 @@ def player(
 
 
 def mp3(waveform: np.ndarray, sample_rate: int) -> bytes:
-    """A mono waveform (n,) in -1..1 as an MP3 file; resampled to the next higher rate that MP3 knows."""
+    """A waveform, (n,) or stereo (n, 2), in -1..1 as an MP3 file; resampled to the next higher rate that MP3 knows."""
     rate = min((r for r in MP3_RATES if r >= sample_rate), default=MP3_RATES[-1])
     if rate != sample_rate:
         waveform = soxr.resample(waveform, sample_rate, rate)

@@ -11,6 +11,7 @@ from IPython.display import display
 
 from s2s_lib.report.players import player, resynthesise
 from s2s_lib.report.rolls import overlay_roll, piano_roll
+from s2s_lib.report.samples import score_excerpt
 
 if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
@@ -32,11 +33,14 @@ def interactive() -> bool:
 
 
 def show_sample(sample: Sample) -> None:
-    """A piece as piano roll and player."""
+    """A piece as piano roll, score if it was composed with one, and player."""
     performance = sample.performance()
     tempo = sample.tempo_bpm and f"{sample.tempo_bpm:.0f} bpm"
     known = [sample.key, sample.time_signature, tempo, sample.complexity or sample.source]
     display(piano_roll(performance, f"{sample.id}: {_listed(known)}"))
+    score = score_excerpt(sample)
+    if score is not None:
+        display(score)
     if sample.audio is not None:
         display(player(sample.waveform(), sample.sample_rate, label=sample.id))
 
@@ -61,13 +65,6 @@ def sample_browser(manifest: Manifest) -> None:
 def _listed(values: Sequence[str | None]) -> str:
     """Those that are known, with commas."""
     return ", ".join(value for value in values if value)
-
-
-def result_browser(evaluation: Evaluation) -> None:
-    """Menu of all transcriptions, best first, for JupyterLab."""
-    ranked = evaluation.ranked()
-    labels = [f"{r.id}  (onset F1 {r.scores.onset.f1:.2f})" for r in ranked]
-    _browse(labels, lambda index: show_result(evaluation, ranked[index]))
 
 
 def _browse(labels: Sequence[str], show: Callable[[int], None]) -> None:
