@@ -116,10 +116,11 @@ class Transcriber:
             log.warning("%s: %s, so its transcription is empty.", stream.name, why)
         return heard
 
-    def grid(self, audio: np.ndarray, sample_rate: int, batch_size: int) -> Grid:
-        """Probabilities for a whole short recording; frame k of the grid starts at k * frame_s seconds."""
+    def hear(self, audio: np.ndarray, sample_rate: int, evaluation: EvaluationConfig) -> Probabilities:
+        """Probabilities for a whole recording that memory has room for, some 100 KB a second."""
         stream = AudioStream(audio, self.sample_rate, sample_rate)
-        return _joined(list(self._grids(stream, batch_size, 0)))
+        grids = list(self._grids(stream, evaluation.batch_size, 0))
+        return self.probabilities(grids, evaluation, stream.samples / stream.sample_rate)
 
     def probabilities(self, grids: Sequence[Grid], evaluation: EvaluationConfig, seconds: float) -> Probabilities:
         """What was kept of the transcription of a recording of `seconds` with these settings."""

@@ -42,7 +42,7 @@ def tune(config: Config) -> Tuning:
     heard = []
     with Progress(len(samples), "tuning", "pieces") as progress:
         for sample in samples:
-            grid = transcriber.grid(sample.waveform(), sample.sample_rate, config.evaluation.batch_size)
+            grid = transcriber.hear(sample.waveform(), sample.sample_rate, config.evaluation).grid
             heard.append((sample.performance(), grid))
             progress.advance(1)
     tuning = best_thresholds(heard, transcriber.model.config.frame_s, config.evaluation)

@@ -145,11 +145,9 @@ def test_a_piece_without_probabilities_is_heard_once(monkeypatch: pytest.MonkeyP
             calls.append(folder)
             return cls()
 
-        def grid(self, audio: np.ndarray, rate: int, batch_size: int) -> None:
-            assert (len(audio), rate, batch_size) == (RATE * SECONDS, RATE, 16)
-
-        def probabilities(self, grids: list, settings: EvaluationConfig, seconds: float) -> Probabilities:
-            return replace(probabilities(), seconds=seconds)
+        def hear(self, audio: np.ndarray, rate: int, settings: EvaluationConfig) -> Probabilities:
+            assert (len(audio), rate, settings.batch_size) == (RATE * SECONDS, RATE, 16)
+            return probabilities()
 
     monkeypatch.setattr("s2s_lib.transcribe.Transcriber", Heard)
     result = evaluation(kept=False)

@@ -92,7 +92,7 @@ def test_windows_join_without_seams(overfitted: Config) -> None:
 def test_the_batch_size_changes_nothing(overfitted: Config) -> None:
     transcriber = Transcriber.load(overfitted.output.model, "cpu")
     _, audio = _clips(overfitted)[0]
-    one, many = (transcriber.grid(audio, 16000, size) for size in (1, 8))
+    one, many = (transcriber.hear(audio, 16000, EvaluationConfig(batch_size=size)).grid for size in (1, 8))
     assert np.allclose(one.onset, many.onset, atol=1e-4)
     assert len(one.onset) * 0.02 >= len(audio) / 16000
 

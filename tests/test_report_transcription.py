@@ -29,6 +29,7 @@ from s2s_lib.report.pages import struck_times
 from s2s_lib.report.transcription import bar_lines, key_spectrogram, performed_times
 from s2s_lib.score import Engraving, Wishes, musicxml
 from s2s_lib.targets import Grid, Thresholds, encode
+from s2s_lib.transcribe import Probabilities
 from s2s_lib.transcription import Transcription
 from s2s_lib.transcription.listening import Heard, hear, write_files
 from s2s_lib.transcription.result import Source
@@ -50,7 +51,8 @@ def heard_as(performance: Performance, title: str = "A <piece> & more") -> Heard
     """As if a perfect model had heard a performance; its sound is a tone of that length."""
     frames = int(performance.end_s / FRAME_S) + 10
     grid = encode(performance, 0.0, frames, FRAME_S)
-    return Heard(title, "a piece.flac", tone(frames * FRAME_S), RATE, grid, FRAME_S, Thresholds())
+    probabilities = Probabilities(grid, FRAME_S, Thresholds(), frames * FRAME_S)
+    return Heard(title, "a piece.flac", tone(frames * FRAME_S), RATE, probabilities)
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +155,9 @@ def test_score_table_tells_found_from_given(heard: Heard) -> None:
 
 
 def test_onset_threshold_lets_fewer_notes_through(heard: Heard) -> None:
-    onset = heard.grid.onset * np.linspace(0.1, 1, heard.grid.onset.shape[1], dtype=np.float32)
-    quieter = replace(heard, grid=Grid(**(vars(heard.grid) | {"onset": onset})))
+    grid = heard.probabilities.grid
+    fading = replace(grid, onset=grid.onset * np.linspace(0.1, 1, grid.onset.shape[1], dtype=np.float32))
+    quieter = replace(heard, probabilities=replace(heard.probabilities, grid=fading))
     counts = [len(quieter.transcription(TranscriptionConfig(onset_threshold=t)).notes) for t in (0.05, 0.4, 0.6)]
     assert counts[0] > counts[1] > counts[2] > 0
 
@@ -269,7 +272,8 @@ class TestDesk:
 
     def test_too_few_notes_are_a_sentence(self, desk: transcription_widgets.Desk) -> None:
         desk.threshold.value = 0.98
-        desk.heard = replace(desk.heard, grid=Grid.empty(100))
+        silent = replace(desk.heard.probabilities, grid=Grid.empty(100))
+        desk.heard = replace(desk.heard, probabilities=silent)
         desk.threshold.value = 0.97
         assert desk.transcription is None
         assert "too few notes" in desk.status.value

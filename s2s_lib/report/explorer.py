@@ -75,8 +75,7 @@ class Readings:
 
             settings = self._evaluation.config.evaluation
             transcriber = Transcriber.load(self._evaluation.model_path, self._evaluation.config.model.device)
-            grid = transcriber.grid(sample.waveform(), sample.source.sample_rate, settings.batch_size)
-            self._heard[sample] = transcriber.probabilities([grid], settings, sample.duration_s)
+            self._heard[sample] = transcriber.hear(sample.waveform(), sample.source.sample_rate, settings)
         return self._heard[sample]
 
 

@@ -38,7 +38,7 @@ class Desk:
         self.transcription: Transcription | None = None
         settings, look = config.transcription, {"style": {"description_width": "9em"}}
         self.upload = ipywidgets.FileUpload(accept=AUDIO, description="another recording", layout={"width": "auto"})
-        onset = heard.thresholds.onset if settings.onset_threshold is None else settings.onset_threshold
+        onset = heard.probabilities.thresholds.onset if settings.onset_threshold is None else settings.onset_threshold
         self.threshold = ipywidgets.FloatSlider(
             onset, min=0.02, max=0.98, step=0.01, description="onset threshold", continuous_update=False, **look
         )

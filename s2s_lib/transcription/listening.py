@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, EvaluationConfig, Transcr
 from s2s_lib.pianos import Piano
 from s2s_lib.render import render
 from s2s_lib.soundfonts import find_soundfonts
-from s2s_lib.targets import Grid, Thresholds, decode
 from s2s_lib.transcription.formats import FORMATS
 from s2s_lib.transcription.recording import load_transcriber, wishes
 from s2s_lib.transcription.result import Source, Transcription
+
+if TYPE_CHECKING:
+    from s2s_lib.transcribe import Probabilities  # imports torch
 
 BUILT_IN_TITLE, BUILT_IN_NAME = "Prelude in C major, BWV 846", "bwv846"
 
@@ -25,23 +28,19 @@ BUILT_IN_TITLE, BUILT_IN_NAME = "Prelude in C major, BWV 846", "bwv846"
 class Heard:
     """A recording and the model's probabilities for it.
 
-    waveform: mono, (samples,), at `sample_rate`; frame k of `grid` starts at k * frame_s seconds; `thresholds` are the
-    model's own. `name` is that of the recording's file.
+    waveform: mono, (samples,), at `sample_rate`; `name` is that of the recording's file.
     """
 
     title: str
     name: str
     waveform: np.ndarray
     sample_rate: int
-    grid: Grid
-    frame_s: float
-    thresholds: Thresholds
+    probabilities: Probabilities
 
     def transcription(self, settings: TranscriptionConfig) -> Transcription:
         """The notes that these settings let through, and their score when asked for; nothing is heard again."""
-        onset = self.thresholds.onset if settings.onset_threshold is None else settings.onset_threshold
-        thresholds = Thresholds(onset, self.thresholds.held, self.thresholds.sounding)
-        performance = decode(self.grid, 0.0, self.frame_s, thresholds)
+        own, asked = self.probabilities.thresholds.onset, settings.onset_threshold
+        performance = self.probabilities.notes(own if asked is None else asked)
         source = Source(self.name, self.waveform, self.sample_rate)
         return Transcription(performance, self.title, source, wishes(settings))
 
@@ -54,14 +53,13 @@ def hear(config: Config, audio: str | Path | None = None) -> Heard:
     from s2s_lib.data import read_audio  # takes a second to import
 
     transcriber = load_transcriber(config.transcription.model_path, config.model.device)
-    model, rate = transcriber.model.config, transcriber.sample_rate
+    rate = transcriber.sample_rate
     if audio is None:
         piano = Piano.plain(find_soundfonts([EMBEDDED_SOUNDFONT])[0])
         title, name, waveform = BUILT_IN_TITLE, BUILT_IN_NAME, render(bwv846().performance, piano, rate)
     else:
         title, name, waveform = Path(audio).stem, Path(audio).name, read_audio(audio, rate)
-    grid = transcriber.grid(waveform, rate, EvaluationConfig().batch_size)
-    return Heard(title, name, waveform, rate, grid, model.frame_s, Thresholds(**model.thresholds))
+    return Heard(title, name, waveform, rate, transcriber.hear(waveform, rate, EvaluationConfig()))
 
 
 def write_files(transcription: Transcription, formats: Sequence[str], folder: Path) -> list[Path]:
