@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def test_keys_of_another_version_are_named_and_the_rest_taken(tmp_path: Path) ->
 def test_how_far_a_run_came(tmp_path: Path, stages: dict[str, str], state: str, failed: bool) -> None:
     run = open_run(write_run(tmp_path / "a", stages=stages))
     assert (run.state, run.failed) == (state, failed)
+
+
+def test_a_training_that_a_person_stopped_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "a", stages={"generate": "done", "train": "done"})
+    history = json.loads((folder / "training_history.json").read_text())
+    write_json(folder / "training_history.json", history | {"unfinished": {"batches": 3}})
+    run = open_run(folder)
+    assert (run.state, run.failed, len(run.epochs)) == ("train stopped", False, 3)
 
 
 def test_a_stage_whose_process_is_gone_is_broken_off(tmp_path: Path) -> None:

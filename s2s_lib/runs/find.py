@@ -26,8 +26,8 @@ def open_run(folder: Path) -> Run:
         raise InputError(f"{folder}: is no run, since it holds neither {' nor '.join(MARKS)}.", usage=True)
     reader = Reader(folder)
     config, parameters = reader.parameters()
-    stages, pieces, epochs = reader.stages(), reader.pieces(), reader.epochs()
-    return Run(folder, folder.name, config, parameters, stages, pieces, epochs, tuple(reader.faults))
+    stages, pieces, (epochs, stopped) = reader.stages(), reader.pieces(), reader.history()
+    return Run(folder, folder.name, config, parameters, stages, pieces, epochs, stopped, tuple(reader.faults))
 
 
 def find_runs(output_dir: Path) -> list[Run]:

@@ -71,16 +71,16 @@ class Reader:
             return ()
         return tuple({row.key: row for row in reversed(rows)}.values())[::-1]
 
-    def epochs(self) -> tuple[dict[str, float], ...]:
-        """The epochs of the training history."""
+    def history(self) -> tuple[tuple[dict[str, float], ...], bool]:
+        """The epochs of the training history, and whether a person stopped the training."""
         content = self._json(HISTORY)
         if content is None:
-            return ()
+            return (), False
         epochs = content.get("epochs") if isinstance(content, dict) else None
         if not isinstance(epochs, list) or not all(map(_is_epoch, epochs)):
             self.faults.append(f"{self.folder / HISTORY}: is no training history that this version can read.")
-            return ()
-        return tuple(epochs)
+            return (), False
+        return tuple(epochs), content.get("unfinished") is not None
 
     def _json(self, name: str) -> Any:
         try:

@@ -56,7 +56,8 @@ class Run:
 
     `parameters` is what parameters.yaml says, key by key, and `config` what this version makes of it, None where it
     can't be read. `stages` is `state.json`. `pieces` are the scores of the last evaluation, none if there was none.
-    `epochs` are those of the training history. `faults` are sentences about what could not be read.
+    `epochs` are those of the training history; `stopped` says that a person stopped the training within one.
+    `faults` are sentences about what could not be read.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Run:
     stages: dict[str, dict[str, Any]] = field(repr=False)
     pieces: tuple[PieceScores, ...] = field(repr=False)
     epochs: tuple[dict[str, float], ...] = field(repr=False)
+    stopped: bool = False
     faults: tuple[str, ...] = ()
 
     @property
@@ -82,13 +84,15 @@ class Run:
 
     @property
     def state(self) -> str:
-        """How far the run came: 'evaluated', 'train failed', 'evaluate outdated' and the like."""
+        """How far the run came: 'evaluated', 'train failed', 'train stopped', 'evaluate outdated' and the like."""
         statuses = {stage: self.status(stage) for stage in STAGES}
         for telling in ("running", "broken off", "failed"):
             for stage in STAGES:
                 if statuses[stage] == telling:
                     return f"{stage} {telling}"
         for stage in reversed(STAGES):
+            if statuses[stage] == "done" and stage == "train" and self.stopped:
+                return "train stopped"
             if statuses[stage] == "done":
                 return f"{stage.removesuffix('e')}ed"
             if statuses[stage] == "outdated":
