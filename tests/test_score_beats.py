@@ -14,7 +14,11 @@ from s2s_lib.compose import compose
 from s2s_lib.config import DatasetConfig
 from s2s_lib.metre import beat_quarters
 from s2s_lib.notes import Note, Performance, Piece
+from s2s_lib.score import beats
 from s2s_lib.score.beats import find_beats
+from s2s_lib.score.beats_network import METRES
+from s2s_lib.score.beats_path import LENGTHS_S
+from s2s_lib.score.onsets import Onsets
 
 
 @cache
@@ -133,3 +137,21 @@ def test_hardly_any_notes(onsets_s: tuple[float, ...]) -> None:
     assert timing.beats_s[0] <= 1.1
     assert timing.beats_s[-1] >= onsets_s[-1] - 0.05
     assert (np.diff(timing.beats_s) > 0).all()
+
+
+def test_a_stretch_of_busy_notes_keeps_the_pulse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the onsets between the beats look a little like beats for a while, they are not read at double tempo."""
+    busy = slice(33, 65, 2)
+
+    def judged(onsets: Onsets) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        count = len(onsets.times_s)
+        beat = np.where(np.arange(count) % 2, -3.0, 3.0)
+        beat[busy] = 0.5
+        even = np.zeros(count), np.full((count, len(LENGTHS_S)), -4.0), np.full((count, len(METRES)), -1.4)
+        return beat, *even
+
+    monkeypatch.setattr(beats, "judge", judged)
+    played = Performance(tuple(Note(0.3 * i, 0.3 * i + 0.2, 60 + i % 5, 70) for i in range(100)))
+    assert np.diff(find_beats(played).beats_s) == pytest.approx(0.6)
+    monkeypatch.setattr(beats, "OTHER_PULSE", 0.0)
+    assert np.diff(find_beats(played).beats_s).min() == pytest.approx(0.3), "so there is something to hold"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from s2s_lib.metre import TimeSignature, bar_quarters, beat_quarters
@@ -14,6 +16,8 @@ from s2s_lib.score.timing import Timing
 LENGTH_WEIGHT, LENGTH_LEVEL = 0.2, 18.0  # of a beat's length beside its onsets; what makes up for a beat's costs
 PULSE_S, PULSE_WIDTH = 0.6, 1.0  # beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
 METRE_ONSETS = 8.0  # as many onsets, each on its own, would say as much of the metre as all of a piece do
+PULSE_SPREAD = 0.12  # of a piece's pulse: standard deviation of the logarithm of its beats' lengths
+RUBATO, OTHER_PULSE = 0.35, 2.0  # by how much beats may differ from it (logarithm); cost of one half or twice as long
 WISH_WIDTH = 0.08  # of a wished tempo: standard deviation of the logarithm
 EARLY = 0.12  # of a beat, by which the first onset may come before the first beat
 FALLBACK_BPM = 120.0  # quarter notes a minute, where there are too few onsets for a beat to be heard
@@ -25,15 +29,19 @@ def find_beats(
     """The felt beats of a performance of at least one note, from about its first onset or before it past its last.
 
     A network judges every onset (`beats_network`); dynamic programming finds the likeliest beats, bars and metre
-    (`beats_path`). `tempo_bpm` (quarter notes a minute) says about what tempo is looked for, `time_signature` the
-    metre; of its own accord 2/4, 3/4, 4/4 and 6/8 are found. Where no beat can be heard, as in a single chord, beats
-    are even. The time it takes grows with the number of onsets.
+    (`beats_path`), and once more when it is known which pulse holds for most of the piece. `tempo_bpm` (quarter notes
+    a minute) says about what tempo is looked for, `time_signature` the metre; of its own accord 2/4, 3/4, 4/4 and 6/8
+    are found. Where no beat can be heard, as in a single chord, beats are even. The time it takes grows with the number
+    of onsets.
     """
     metres = METRES if time_signature is None else (time_signature,)
     sought = [(2 * above, 4) if below == 2 else (above, below) for above, below in metres]  # 2/2 as two bars of 2/4
     onsets = find_onsets(performance)
     bars = [int(bar_quarters(metre) / beat_quarters(metre)) for metre in sought]
-    course = best_course(_evidence(onsets, sought, tempo_bpm), bars)
+    evidence = _evidence(onsets, sought, tempo_bpm)
+    course = best_course(evidence, bars)
+    if course is not None and tempo_bpm is None:
+        course = best_course(_held_to(_pulse_s(course), evidence), bars) or course
     if course is None:
         course = _even(onsets, 60 / (tempo_bpm or FALLBACK_BPM) * float(beat_quarters(sought[0])))
     beats_s, place = _to_the_ends(course, onsets)
@@ -59,6 +67,19 @@ def _evidence(onsets: Onsets, metres: list[TimeSignature], tempo_bpm: float | No
         prior = np.log(METRE_SHARES)
         metre = METRE_ONSETS * (found.mean(axis=0) - prior) + prior
     return Evidence(onsets.times_s, beat, downbeat, lengths, metre, pace)
+
+
+def _pulse_s(course: Course) -> float:
+    """The beat length that holds for most of the time."""
+    lengths_s = np.diff(course.beats_s)
+    near = np.exp(-0.5 * (np.log(lengths_s / LENGTHS_S[:, None]) / PULSE_SPREAD) ** 2)
+    return float(LENGTHS_S[(near @ lengths_s).argmax()])
+
+
+def _held_to(pulse_s: float, evidence: Evidence) -> Evidence:
+    """The evidence with a price on other pulses, or single stretches would be read at half or double tempo."""
+    away = np.clip((np.abs(np.log(LENGTHS_S / pulse_s)) - RUBATO) / (np.log(2) - RUBATO), 0, 1)
+    return replace(evidence, pace=evidence.pace - OTHER_PULSE * away**2)
 
 
 def _even(onsets: Onsets, length_s: float) -> Course:
