@@ -2,10 +2,10 @@
 
     python tests/benchmarks/train_beats.py [--steps 1200] [--pieces 3000] [--start s2s_lib/score/beats.npz]
 
-The shipped weights come from six runs on one core, 8 to 15 minutes each and each from the weights of the one before: 1200
-steps with all metres equally often (`--even`), by an earlier draft of this script, `--steps 950 --pieces 2500 --seed 1`,
-`--steps 1600 --pieces 3000 --seed 2`, `--steps 2000 --pieces 3500 --seed 3`, and twice `--steps 3000 --pieces 5000`, with
-`--seed 4` and `--seed 5`. So they are not reproduced to the bit.
+The shipped weights come from six runs on one core, 8 to 15 minutes each and each from the weights of the one before:
+1200 steps with all metres equally often (`--even`), by an earlier draft of this script, `--steps 950 --pieces 2500
+--seed 1`, `--steps 1600 --pieces 3000 --seed 2`, `--steps 2000 --pieces 3500 --seed 3`, and twice `--steps 3000
+--pieces 5000`, with `--seed 4` and `--seed 5`. So they are not reproduced to the bit.
 
 Pieces are composed once and played anew each time they are met: other tempo curves, pauses, loudness, touch and
 registers; notes missed, notes too many, a hand alone, a start in the middle. So the network bears what a transcription
