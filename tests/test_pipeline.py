@@ -202,7 +202,7 @@ def test_evaluation_shows_and_keeps_the_wanted_pictures_only(chain: RunResult, t
     page = (run / "03_evaluate.html").read_text()
     assert 'alt="Pitch confusion matrix' in page
     assert 'alt="Evaluation dashboard' not in page
-    assert 'alt="Onset precision' not in page
+    assert 'alt="Onset precision, recall and F1 over' not in page
 
 
 def test_damaged_dataset_fails_in_its_cell(chain: RunResult, s2s: Callable[..., Outcome], tmp_path: Path) -> None:
