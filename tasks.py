@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 OLDEST = (3, 11)
-NOTEBOOKS = ("01_generate.ipynb", "02_train.ipynb", "03_evaluate.ipynb", "04_transcribe.ipynb", "benchmark.ipynb")
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
 def demo() -> None:

@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,15 @@ class Toys:
 
 
 @pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> Toys:
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[Toys]:
     toys = Toys()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs that ignore it
     for module in (run, pool):
         monkeypatch.setattr(module, "run_job", toys.run)
     monkeypatch.setattr(run, "run_comparison", toys.compare)
     monkeypatch.setattr(run, "PERIOD_S", 0.01)
-    return toys
+    yield toys
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
