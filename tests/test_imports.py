@@ -12,7 +12,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "s2s_lib"
 LAYERS = {
-    0: {"config", "errors", "files", "keys", "metre", "notes", "progress", "provenance", "smf"},
+    0: {"config", "errors", "files", "keys", "metre", "notes", "progress", "provenance", "smf", "wording"},
     1: {
         "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "runs",
         "soundfonts", "strings", "targets", "variation", "weights",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s2s_lib.soundfonts import Soundfont, Unusable, survey
+from s2s_lib.wording import counted
 
 
 def soundfonts_listing(names: Sequence[str]) -> str:
     """A paragraph for each soundfont that `names` stand for: file, size, piano presets, licence, hash."""
     found = survey(names)
     usable = sum(isinstance(font, Soundfont) for font in found)
-    count = f"{usable} soundfont{'s' * (usable != 1)} with a piano"
+    count = f"{counted(usable, 'soundfont')} with a piano"
     if usable < len(found):
         count += f", {len(found) - usable} of no use"
     return "\n\n".join([*map(_paragraph, found), count])

@@ -12,6 +12,7 @@ from s2s_lib.cli.flags import Parser
 from s2s_lib.config import OutputConfig
 from s2s_lib.errors import InputError
 from s2s_lib.runs import Run, check_prunable, choose_runs, find_runs, prune
+from s2s_lib.wording import aligned, counted
 
 COLUMNS = ("run", "state", "onset F1", "+ key release F1", "pieces", "age", "size")
 TEXT_COLUMNS = 2
@@ -49,13 +50,7 @@ def runs_listing(runs: Sequence[Run], folder: Path) -> str:
     """A table of runs, a line each, with their main scores."""
     if not runs:
         return f"{folder}: no such runs"
-    rows = [COLUMNS, *map(_row, runs)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
-    aligned = [
-        [cell.ljust(widths[i]) if i < TEXT_COLUMNS else cell.rjust(widths[i]) for i, cell in enumerate(row)]
-        for row in rows
-    ]
-    return "\n".join("  ".join(line) for line in aligned)
+    return "\n".join(aligned([COLUMNS, *map(_row, runs)], TEXT_COLUMNS))
 
 
 def _chosen(names: Sequence[str], folder: Path) -> list[Run]:
@@ -78,7 +73,7 @@ def _prune(runs: Sequence[Run], folder: Path, sure: bool) -> int:
     if not sure:
         if not sys.stdin.isatty():
             raise InputError("--prune: nothing is removed without --yes where nobody can be asked.", usage=True)
-        answer = input(f"Remove {len(runs)} run{'s' * (len(runs) != 1)} with all their files? [y/N] ")
+        answer = input(f"Remove {counted(len(runs), 'run')} with all their files? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             print("nothing removed")
             return 0

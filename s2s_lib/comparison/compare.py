@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_lib.comparison.pieces import common, namesakes
-from s2s_lib.comparison.result import Comparison, count, differing
-from s2s_lib.config import Config
+from s2s_lib.comparison.result import Comparison, differing
+from s2s_lib.config import TOLERANCES, Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.runs import Run, choose_runs, find_runs
+from s2s_lib.wording import counted
 
-JUDGING = ("onset_tolerance", "offset_ratio", "offset_min_tolerance", "velocity_tolerance")  # make scores what they are
 FILE = "comparison.json"
 
 
@@ -100,14 +100,14 @@ def _caveats(scored: Sequence[Run], reference: Run | None) -> list[str]:
         for run in scored
         if run.status("evaluate") == "outdated"
     ]
-    changed = [f"evaluation.{name}" for name in JUDGING if f"evaluation.{name}" in differing(scored)]
+    changed = [f"evaluation.{name}" for name in TOLERANCES if f"evaluation.{name}" in differing(scored)]
     if changed:
         sentences.append(f"The runs were scored with different {', '.join(changed)}, so their scores do not compare.")
     for run in scored:
         other = 0 if run is reference else namesakes(reference, run)
         if other:
             sentences.append(
-                f"{reference.label} and {run.label}: {count(other)} of the same name were played otherwise, or by "
-                "another piano, and don't count as common."
+                f"{reference.label} and {run.label}: {counted(other, 'piece')} of the same name were played otherwise, "
+                "or by another piano, and don't count as common."
             )
     return sentences

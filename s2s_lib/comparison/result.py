@@ -11,6 +11,7 @@ from s2s_lib.comparison.pieces import common
 from s2s_lib.config import ComparisonConfig
 from s2s_lib.metrics import Estimate, estimate
 from s2s_lib.runs import Run
+from s2s_lib.wording import counted
 
 SECTIONS = ("dataset.", "audio.", "model.", "training.", "evaluation.")  # what a run's result depends on
 METRICS = {
@@ -67,7 +68,7 @@ class Comparison:
         found, pieces = self.difference(other, self.metric)
         if not pieces:
             return f"{names[0]} and {names[1]} can't be compared: they have no piece in common."
-        where, enough = f"on {count(pieces)}", fewest(self.settings.confidence)
+        where, enough = f"on {counted(pieces, 'piece')}", fewest(self.settings.confidence)
         level = f"{100 * self.settings.confidence:g} %"
         if found.low is not None and pieces >= enough and not found.low <= 0 <= found.high:
             better, worse = names if found.mean > 0 else names[::-1]
@@ -121,8 +122,3 @@ def fewest(confidence: float) -> int:
     cases: two-sided sign test, p = 2^(1 - n).
     """
     return math.floor(1 - math.log2(1 - confidence)) + 1
-
-
-def count(pieces: int) -> str:
-    """'1 piece', '12 pieces'."""
-    return f"{pieces} piece{'s' * (pieces != 1)}"

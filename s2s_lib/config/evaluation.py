@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from s2s_lib.config.base import Probability, Section, key
 
+# the keys that make scores what they are
+TOLERANCES = ("onset_tolerance", "offset_ratio", "offset_min_tolerance", "velocity_tolerance")
 PlotType = Literal["dashboard", "confusion_matrix", "metrics_over_time"]
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from s2s_lib.config import Config
 from s2s_lib.pipeline.checks import check_folders
-from s2s_lib.pipeline.execute import execute_notebook
-from s2s_lib.pipeline.export import export_html
 from s2s_lib.pipeline.inputs import usage_errors
-from s2s_lib.pipeline.paths import absolute_paths, bundled
+from s2s_lib.pipeline.paths import absolute_paths
+from s2s_lib.pipeline.single import run_single
 from s2s_lib.weights import check_model
 
 NOTEBOOK, TABLE = "benchmark", "peers.md"
@@ -28,10 +27,7 @@ def run_benchmark(config: Config) -> tuple[str, Path]:
     with usage_errors():
         check_model(model_folder(config.benchmark))
     check_folders(config)
-    target = config.output.run_dir / f"{NOTEBOOK}.ipynb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    execute_notebook(bundled(f"notebooks/{NOTEBOOK}.ipynb"), target, config, NOTEBOOK, keep=target.exists())
-    page = export_html(target, f"{config.output.name}: {NOTEBOOK}") if config.output.html else target
+    page = run_single(NOTEBOOK, config, NOTEBOOK)
     return (config.output.results / TABLE).read_text(encoding="utf-8"), page
 
 

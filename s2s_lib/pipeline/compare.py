@@ -7,9 +7,8 @@ from pathlib import Path
 
 from s2s_lib.config import Config
 from s2s_lib.pipeline.checks import check_folders
-from s2s_lib.pipeline.execute import execute_notebook
-from s2s_lib.pipeline.export import export_html
-from s2s_lib.pipeline.paths import absolute_paths, bundled
+from s2s_lib.pipeline.paths import absolute_paths
+from s2s_lib.pipeline.single import run_single
 
 NOTEBOOK = "05_compare"
 
@@ -28,7 +27,4 @@ def run_comparison(config: Config) -> Path:
     check_folders(config)
     for sentence in sentences:
         print(f"s2s: {sentence}", file=sys.stderr)
-    target = config.output.run_dir / f"{NOTEBOOK}.ipynb"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    execute_notebook(bundled(f"notebooks/{NOTEBOOK}.ipynb"), target, config, "compare", keep=target.exists())
-    return export_html(target, f"{config.output.name}: compare") if config.output.html else target
+    return run_single(NOTEBOOK, config, "compare")

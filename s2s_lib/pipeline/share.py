@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from s2s_lib.pipeline.export import Chapter, chapter, plain_copy, run_page
 from s2s_lib.pipeline.export.arrange import SUMMARY
 from s2s_lib.pipeline.export.drawings import draw
 from s2s_lib.runs import NOTEBOOKS, STAGES, Run, open_run
+from s2s_lib.wording import listed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -126,7 +127,7 @@ def _read(run: Run) -> Told:
         raise InputError(f"{run.folder}: no stage of this run has left a notebook, so there is nothing to report.")
     old = [stage for stage, notebook in notebooks.items() if not _has_summary(notebook)]
     if old:
-        notices.append(f"{_listed(old)}: made by an earlier version, whose notebooks have no summary{_scores(run)}.")
+        notices.append(f"{listed(old)}: made by an earlier version, whose notebooks have no summary{_scores(run)}.")
     return Told(run, notebooks, tuple(notices))
 
 
@@ -197,7 +198,3 @@ def _ipynb(told: Told, job: ReportJob) -> str:
 
 
 FORMATS: dict[str, Callable[[Told, ReportJob], str | bytes]] = {"html": _html, "ipynb": _ipynb, "pdf": _pdf}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -13,6 +13,7 @@ from s2s_lib import metrics
 from s2s_lib.comparison import METRICS, common, differing
 from s2s_lib.report.style import BLUE, GREY, LIGHT, ORANGE, PALETTE, Picture, Table, plain
 from s2s_lib.report.summary import Summary
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,11 +37,11 @@ def comparison_summary(comparison: Comparison) -> Summary:
     for run in comparison.scored[:MOST_TILES]:
         mean, pieces = comparison.f1(run, comparison.metric).mean, len(run.pieces)
         if mean is not None:
-            numbers.append((f"{mean:.3f}", f"{run.label}: {score}, mean of {_count(pieces, 'piece')}"))
+            numbers.append((f"{mean:.3f}", f"{run.label}: {score}, mean of {counted(pieces, 'piece')}"))
     verdicts = [comparison.verdict(other) for other in comparison.others[:MOST_VERDICTS]]
     left = len(comparison.others) - len(verdicts)
     if left:
-        verdicts.append(f"{_count(left, 'more run')} in the table of scores.")
+        verdicts.append(f"{counted(left, 'more run')} in the table of scores.")
     return Summary([_subject(comparison), *comparison.sentences], numbers, verdict=" ".join(verdicts))
 
 
@@ -48,10 +49,10 @@ def _subject(comparison: Comparison) -> str:
     """How many runs, and in what they differ."""
     names = list(differing(comparison.runs))
     if not names:
-        return f"{_count(len(comparison.runs), 'run')}, without a difference in parameters."
+        return f"{counted(len(comparison.runs), 'run')}, without a difference in parameters."
     told, left = names[:MOST_NAMES], len(names) - MOST_NAMES
-    more = f" and {_count(left, 'other parameter')}" if left > 0 else ""
-    return f"{_count(len(comparison.runs), 'run')} that differ in {', '.join(told)}{more}."
+    more = f" and {counted(left, 'other parameter')}" if left > 0 else ""
+    return f"{counted(len(comparison.runs), 'run')} that differ in {', '.join(told)}{more}."
 
 
 def runs_table(comparison: Comparison) -> Table | None:
@@ -171,7 +172,7 @@ def pieces_table(comparison: Comparison) -> Table | None:
         rows.append((piece.id, piece.notes, piece.f1[metric], *others, gain))
     names = (reference.label, *(run.label for run in pairs))
     columns = ("piece", "notes", *names, f"{reference.label} minus {rival.label}")
-    middle = f" The {_count(left_out, 'piece')} between are left out." if left_out else ""
+    middle = f" The {counted(left_out, 'piece')} between are left out." if left_out else ""
     caption = f"By piece: {METRICS[metric]}, where {reference.label} is farthest ahead of {rival.label} first.{middle}"
     return Table(columns, rows, caption)
 
@@ -244,7 +245,3 @@ def _value(value: Any) -> str | None:
         )
     half = LONGEST_VALUE // 2
     return text if len(text) <= LONGEST_VALUE else f"{text[:half]} … {text[-half:]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

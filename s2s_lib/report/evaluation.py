@@ -29,6 +29,7 @@ from s2s_lib.report.style import (
     pitch_axis,
     plain,
 )
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -258,7 +259,7 @@ def _offset_deviations(ax: Axes, samples: tuple[SampleResult, ...]) -> None:
 
 def pieces(samples: Sequence[SampleResult]) -> str:
     """'1 piece', '12 pieces'."""
-    return f"{len(samples)} piece{'s' if len(samples) != 1 else ''}"
+    return counted(len(samples), "piece")
 
 
 def _pooled(parts: list[np.ndarray]) -> np.ndarray:

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from s2s_lib.wording import aligned
+
 # Okabe and Ito's colours, told apart with any kind of colour vision
 BLUE, SKY, ORANGE, VERMILION, GREEN, PINK = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#009E73", "#CC79A7"
 GREY, LIGHT = "#666666", "#DDDDDD"
@@ -74,14 +76,7 @@ class Table:
 
     def __repr__(self) -> str:
         cells = [list(self.columns), *([shown(value) for value in row] for row in self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.columns))]
-        lines = [
-            "  ".join(
-                c.ljust(widths[i]) if i < self.text_columns else c.rjust(widths[i]) for i, c in enumerate(row)
-            ).rstrip()
-            for row in cells
-        ]
-        return "\n".join([*([self.caption] if self.caption else []), *lines])
+        return "\n".join([*([self.caption] if self.caption else []), *aligned(cells, self.text_columns)])
 
 
 def shown(value: Any) -> str:

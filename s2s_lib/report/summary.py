@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from s2s_lib.config import TOLERANCES
 from s2s_lib.metrics.intervals import Estimate, estimate, interval_text, signed_text
 from s2s_lib.progress import duration
 from s2s_lib.report.style import Table
 from s2s_lib.runs import PieceScores, Run, find_runs
 from s2s_lib.runs.read import Reader
 from s2s_lib.sources import MIDI, RECORDING, TEST_SPLIT
+from s2s_lib.wording import counted, listed
 
 if TYPE_CHECKING:
     from s2s_lib.config import Config
@@ -29,7 +31,6 @@ SCORES = {
     "frame": "keys that are down, moment by moment (frame, 10 ms)",
 }  # what must be right for a note to count, and the name of the score
 SOURCES = {TEST_SPLIT: "{} of the test split", MIDI: "{} from MIDI files", RECORDING: "{} as recorded"}
-TOLERANCES = ("onset_tolerance", "offset_ratio", "offset_min_tolerance", "velocity_tolerance")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def dataset_summary(manifests: dict[str, Manifest], config: Config) -> Summary:
     shares = [f"{len(manifest.samples):,} {uses[name]}" for name, manifest in manifests.items() if manifest.samples]
     sentences = [f"Dataset of run {config.output.name}: {_origin(made, config)}; {', '.join(shares)}."]
     if pianos:
-        sentences.append(f"It is played on {_count(pianos, 'sampled piano')}.")
+        sentences.append(f"It is played on {counted(pianos, 'sampled piano', ',')}.")
     if config.dataset.stream:
         pieces = config.dataset.split_sizes()["train"]
         sentences.append(f"The music to learn from is made afresh in training, {pieces:,} pieces for each epoch.")
@@ -123,7 +124,10 @@ def evaluation_summary(evaluation: Evaluation) -> Summary:
     groups = evaluation.by_source()
     kind, samples = next(iter(groups.items()))
     before = _last_run(evaluation, kind)
-    columns = ["what must be right", *(f"F1, {source} ({_count(len(g), 'piece')})" for source, g in groups.items())]
+    columns = [
+        "what must be right",
+        *(f"F1, {source} ({counted(len(g), 'piece', ',')})" for source, g in groups.items()),
+    ]
     rows = [[told, *(_mean(metric, group, evaluation) for group in groups.values())] for metric, told in SCORES.items()]
     if before is not None:
         columns.append(f"{kind}: against {before[0].name}")
@@ -150,7 +154,7 @@ def _glance(samples: Sequence[SampleResult]) -> list[tuple[str, str]]:
 
 def _judged(evaluation: Evaluation, groups: dict[str, list[SampleResult]]) -> list[str]:
     parts = [
-        f"{SOURCES[kind].format(_count(len(group), 'piece'))} ({duration(sum(sample.duration_s for sample in group))})"
+        f"{SOURCES[kind].format(counted(len(group), 'piece', ','))} ({duration(sum(s.duration_s for s in group))})"
         for kind, group in groups.items()
     ]
     own = evaluation.model_path == evaluation.config.output.model
@@ -158,7 +162,7 @@ def _judged(evaluation: Evaluation, groups: dict[str, list[SampleResult]]) -> li
     sentences = [f"The model {model} transcribed {' and '.join(parts)} on {evaluation.device}."]
     unheard = [name for name, group in evaluation.by_piano().items() if evaluation.held_out(group)]
     if unheard:
-        sentences.append(f"Training never heard {_listed(unheard)}.")
+        sentences.append(f"Training never heard {listed(unheard)}.")
     return sentences
 
 
@@ -210,7 +214,7 @@ def _verdict(
     run, scores = before
     gains, gain = _gains("onset", samples, scores), _gain("onset", samples, scores, evaluation)
     won, lost = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
-    told = f"onset F1 {signed_text(gain)}, better on {won} and worse on {lost} of {_count(len(gains), 'piece')}"
+    told = f"onset F1 {signed_text(gain)}, better on {won} and worse on {lost} of {counted(len(gains), 'piece', ',')}"
     if gain.low is None:
         return f"Against run {run.name}, the last one judged by the same piece: {told}; one piece proves nothing."
     if gain.low > 0 or gain.high < 0:
@@ -222,11 +226,3 @@ def _verdict(
 def transcription_summary(transcription: Transcription) -> Summary:
     """What was found in a recording."""
     return Summary([f"{transcription.title}: {transcription.summary()}."])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -16,6 +16,7 @@ from s2s_lib.files import atomic_write, write_json
 from s2s_lib.notes import Note, PedalEvent, Performance, Piece, extend_by_pedal, write_midi, write_piece
 from s2s_lib.score import FEWEST_NOTES, Engraving, Wishes, musicxml, notate
 from s2s_lib.transcription.formats import FORMATS, page_paths
+from s2s_lib.wording import counted
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Transcription:
 
     def summary(self) -> str:
         """What was found, in a line: notes, tempo, key, metre, pages if they are engraved already."""
-        found = [_count(len(self.notes), "note")]
+        found = [counted(len(self.notes), "note")]
         if self.has_score:
             piece = self.to_score()
             numerator, denominator = piece.time_signature
@@ -142,7 +143,7 @@ class Transcription:
             key = f"{piece.key.removesuffix('m')} {mode}"
             found += [f"{piece.tempo_bpm:.0f} bpm", key, f"{numerator}/{denominator}"]
         if "engraving" in vars(self):
-            found.append(_count(self.engraving.pages, "page"))
+            found.append(counted(self.engraving.pages, "page"))
         return ", ".join(found)
 
     @cached_property
@@ -164,7 +165,3 @@ def _save_pages(path: str | Path, contents: list[bytes]) -> list[Path]:
     for page, content in zip(paths, contents, strict=True):
         atomic_write(page, content)
     return paths
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

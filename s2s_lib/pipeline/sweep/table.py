@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from s2s_lib.wording import aligned
 
 if TYPE_CHECKING:
     from s2s_lib.pipeline.sweep.run import SweepResult
@@ -20,7 +21,7 @@ def sweep_table(result: SweepResult) -> str:
         value = f"{trial.value:.4g}" if trial.value is not None else trial.state
         mark = "best" if trial == result.best else ""
         rows.append([trial.name, *(text(trial.values[key]) for key in keys), value, mark])
-    return _aligned(rows)
+    return "\n".join(aligned(rows))
 
 
 def text(value: Any) -> str:
@@ -40,13 +41,3 @@ def failures(result: SweepResult) -> list[str]:
             names.setdefault(str(trial.error), []).append(trial.name)
     found = [f"{', '.join(failed)}: {error}" for error, failed in names.items()]
     return found + ([result.fault] if result.fault else [])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need be, names to the left and figures to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        first, *others = zip(row, widths, strict=True)
-        lines.append("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
-    return "\n".join(lines)
