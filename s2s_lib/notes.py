@@ -8,6 +8,7 @@ always the key release; `extend_by_pedal` gives the pedal-extended end, the habi
 from __future__ import annotations
 
 import io
+import math
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,7 +29,8 @@ LOWEST_PITCH, HIGHEST_PITCH = 21, 108  # A0 and C8, the piano's 88 keys
 PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 COMPOSED = "composed"  # a piece's source, where it is not a file's name
 TICKS_PER_BEAT = 1920  # of a composed piece; a quarter of a millisecond per tick at 120 beats a minute
-TICKS_PER_SECOND = 1920  # of any other performance; pretty_midi reads 10 million ticks, here 87 minutes
+TICKS_PER_SECOND = 1920  # of any other performance
+MOST_TICKS = 9_900_000  # pretty_midi reads 10 million; 87 minutes have more, so longer music has coarser ones
 SLOWEST_TEMPO = 2**24 - 1  # microseconds per quarter note; a tempo event has three bytes for them
 STEP_S = 0.0001  # by which a pedal movement is put off until it has a tick of its own
 
@@ -237,11 +239,12 @@ def performance_of(music: Music) -> Performance:
 
 
 def write_midi(path: str | Path, performance: Performance) -> None:
-    """Writes a performance as a one-track piano MIDI file, times exact to 0.3 ms.
+    """Writes a performance as a one-track piano MIDI file, times exact to 0.3 ms; beyond 85 minutes ticks are coarser.
 
     Pedal movements that would share a tick are written a tick apart, so that their order holds.
     """
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_SECOND // 2, initial_tempo=120.0)
+    resolution = _resolution(TICKS_PER_SECOND // 2, 2 * performance.end_s)
+    midi = pretty_midi.PrettyMIDI(resolution=resolution, initial_tempo=120.0)
     piano = pretty_midi.Instrument(program=0, name="Piano")
     piano.notes = [_midi_note(note) for note in performance.notes]
     piano.control_changes = _pedal_changes(midi, performance.pedal)
@@ -254,9 +257,9 @@ def write_piece(path: str | Path, piece: Piece) -> None:
 
     A reader finds the beats through the tempo map, the key and metre in their events, the hands in the two tracks.
     Times are exact to half a tick, 1/3840 of the beat they lie in (0.13 ms at 120 beats a minute, 0.8 ms at 20), and
-    a microsecond per beat before them. A beat longer than MIDI's slowest tempo allows (16.7 s) is written as several
-    quarter notes, so times stay true where the count of beats cannot. Beats of a pickup bar that would come before time
-    0 are left out, and what is left of the bar has a time signature of its own.
+    a microsecond per beat before them; beyond 5,000 beats ticks are coarser. A beat longer than MIDI's slowest tempo
+    allows (16.7 s) is written as several quarter notes, so times stay true where the count of beats cannot. Beats of a
+    pickup bar that would come before time 0 are left out, and what is left of the bar has a time signature of its own.
     A piece without notated notes is written as `write_midi` does.
     """
     if not piece.notated:
@@ -279,34 +282,35 @@ def _conductor_track(piece: Piece) -> io.BytesIO:
     """
     # time 0 lies in the first quarter note; those of a pickup bar that would come earlier are left out
     first = max((k for k, beat_s in enumerate(piece.beats_s) if beat_s <= 0), default=0)
-    events = _time_signatures(piece.time_signature, first)
-    events.append((0, mido.MetaMessage("key_signature", key=piece.key)))
     # it starts at tick 0, so what lies before its beat is part of its length
     times = (0.0, *piece.beats_s[first + 1 :])
+    lengths = [max(1, round((later - earlier) * 1e6)) for earlier, later in pairwise(times)]
+    counts = [-(-length // SLOWEST_TEMPO) for length in lengths]
+    resolution = _resolution(TICKS_PER_BEAT, sum(counts))
+    events = _time_signatures(piece.time_signature, first, resolution)
+    events.append((0, mido.MetaMessage("key_signature", key=piece.key)))
     tick = 0
-    for earlier, later in pairwise(times):
-        length = max(1, round((later - earlier) * 1e6))
-        quarters = -(-length // SLOWEST_TEMPO)
+    for length, quarters in zip(lengths, counts, strict=True):
         events.append((tick, mido.MetaMessage("set_tempo", tempo=round(length / quarters))))
-        tick += quarters * TICKS_PER_BEAT
+        tick += quarters * resolution
     events.sort(key=lambda event: event[0])
     ticks = (0, *(tick for tick, _ in events))
     track = mido.MidiTrack(
         event.copy(time=later - earlier)
         for (_, event), (earlier, later) in zip(events, pairwise(ticks), strict=True)
     )  # fmt: skip
-    file = mido.MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
+    file = mido.MidiFile(ticks_per_beat=resolution, tracks=[track])
     buffer = io.BytesIO()
     file.save(file=buffer)
     buffer.seek(0)
     return buffer
 
 
-def _time_signatures(metre: tuple[int, int], first: int) -> list[tuple[int, mido.MetaMessage]]:
+def _time_signatures(metre: tuple[int, int], first: int, resolution: int) -> list[tuple[int, mido.MetaMessage]]:
     """The metre by its tick in a file that starts with quarter note `first`; a bar cut short has a metre of its own."""
     numerator, denominator = metre
     short = Fraction(-first, 4) % Fraction(numerator, denominator)  # of a whole note
-    signatures = [(int(short * 4 * TICKS_PER_BEAT), metre)]
+    signatures = [(int(short * 4 * resolution), metre)]
     if short:
         lower = max(4, short.denominator)
         signatures.insert(0, (0, (int(short * lower), lower)))
@@ -314,6 +318,12 @@ def _time_signatures(metre: tuple[int, int], first: int) -> list[tuple[int, mido
         (tick, mido.MetaMessage("time_signature", numerator=upper, denominator=lower))
         for tick, (upper, lower) in signatures
     ]
+
+
+def _resolution(finest: int, quarters: float) -> int:
+    """Ticks per quarter note: the finest, halved as often as it takes to number all that many quarter notes have."""
+    halvings = max(0, math.ceil(math.log2(max(finest * quarters, 1) / MOST_TICKS)))
+    return max(1, finest >> halvings)
 
 
 def _midi_note(note: Note) -> pretty_midi.Note:

@@ -73,6 +73,19 @@ def test_beats_of_any_length_keep_times_true(tmp_path: Path, slower: float) -> N
     assert np.abs(errors).max() <= longest_s / 3840 + 2e-6 * len(beats_s) * max(1, slower / 16)
 
 
+@pytest.mark.parametrize("notated", [False, True])
+def test_others_read_three_hours_of_midi(tmp_path: Path, notated: bool) -> None:
+    """pretty_midi refuses a file of more than ten million ticks."""
+    starts = np.arange(0.3, 3 * 3600, 61.7)
+    notes = tuple(Note(start, start + 0.5, 60, 64) for start in starts.tolist())
+    written = tuple(NotatedNote(round(2 * note.onset_s), 1.0, "R", 1) for note in notes) if notated else ()
+    beats_s = tuple(np.arange(0, 3 * 3600 + 2, 0.5).tolist())
+    piece = replace(bwv846(), performance=Performance(notes), notated=written, beats_s=beats_s)
+    write_piece(tmp_path / "long.mid", piece)
+    found = pretty_midi.PrettyMIDI(str(tmp_path / "long.mid")).instruments[0].notes
+    assert np.abs([note.start for note in found] - starts).max() < 1.1e-3
+
+
 def test_a_piece_carries_key_metre_hands_and_beats(tmp_path: Path) -> None:
     piece = bwv846()
     write_piece(tmp_path / "piece.mid", piece)
