@@ -10,10 +10,10 @@ from s2s_lib.compose.grid import between, chance, pick, pick_weighted
 
 LEGATO = {  # key-down time as a share of the written length, to be drawn from; the pedal lets fingers go early
     "simple": (0.5, 0.65, 0.8, 0.95),
-    "medium": (0.25, 0.35, 0.5, 0.65, 0.85, 1.0),
-    "complex": (0.35, 0.5, 0.65, 0.85, 1.0),
+    "medium": (0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "complex": (0.2, 0.3, 0.4, 0.5, 0.6),
 }
-DRIEST = 0.6  # the same share at least, where no pedal helps
+DRIEST = 0.4  # the same share at least, where no pedal helps
 PEDALS = ("none", "chord", "bar", "half", "long", "dabs")
 PEDAL_WEIGHTS = {"simple": (4, 4, 2, 0, 0, 0), "medium": (0.8, 5, 1, 2, 0.7, 1.5), "complex": (0.6, 5, 1, 2, 0.8, 1.5)}
 
@@ -28,8 +28,9 @@ class Expression:
     single velocities.
     `rubato`: share of tempo by which phrases breathe; `ritardando`: share of the tempo left at the end; `holds`:
     chance of a breath or fermata after a phrase.
-    `legato`: key-down time as a share of the written length; `articulation`: standard deviation of its logarithm
-    from one phrase and hand to the next; `finger_pedal`: chance that a phrase's accompaniment is held by the fingers.
+    `legato`: key-down time as a share of the written length; `articulation`, `lifts` and `fingers`: standard
+    deviations of its logarithm from phrase to phrase, from stroke to stroke of a hand, and from key to key of a
+    stroke; `finger_pedal`: chance that a phrase's accompaniment is held by the fingers.
     `pedal`: one of `PEDALS`; `pedal_changes`: chance that a phrase is pedalled otherwise; `foot`: seconds that the
     foot takes, 0 for a switch; `half_pedal`: chance that it does not come up all the way.
     `lead_s`: silence before the first beat; `timing_s`: standard deviation of single onsets; `hands_s`: of a hand's
@@ -49,6 +50,8 @@ class Expression:
     holds: float = 0.0
     legato: float = 1.0
     articulation: float = 0.0
+    lifts: float = 0.0
+    fingers: float = 0.08
     finger_pedal: float = 0.0
     pedal: str = "chord"
     pedal_changes: float = 0.0
@@ -88,6 +91,8 @@ def draw_expression(rng: np.random.Generator, complexity: str) -> Expression:
         holds=between(rng, 0.0, 0.6),
         legato=legato,
         articulation=between(rng, 0.1, 0.6),
+        lifts=between(rng, 0.4, 1.0),
+        fingers=between(rng, 0.2, 0.4),
         finger_pedal=between(rng, 0.1, 0.8),
         pedal=pedal,
         pedal_changes=between(rng, 0.0, 0.6),

@@ -16,7 +16,9 @@ from s2s_lib.compose.timing import onset_times
 from s2s_lib.notes import NotatedNote, Note, Performance
 
 TOUCH_LENGTHS = {"legato": 1.0, "detached": 0.6, "staccato": 0.3, "held": 0.98}  # share of the written length
-SHORTEST_SHARE, LONGEST_SHARE = 0.12, 1.3  # of the written length that a key is down
+SHORTEST_SHARE, LONGEST_SHARE = 0.08, 1.8  # of the written length that a key is down
+# by how much its logarithm grows: pianists hold high keys longer, and those of a chord shorter
+LENGTH_PER_SEMITONE, LENGTH_PER_KEY, MIDDLE_PITCH = 0.015, -0.2, 62
 SHORTEST_NOTE_S = (0.025, 0.06)  # between these a piece's shortest key strokes lie
 RELEASE_BEFORE_REPEAT_S = 0.025  # a key must come up before it is struck again
 HELD_BY_FINGERS = ("bass", "figure", "chord", "inner")
@@ -50,17 +52,22 @@ def perform(
 
 
 def _shares(rng: np.random.Generator, score: Score, notes: list[ScoreNote], expression: Expression) -> np.ndarray:
-    """Key-down times as shares of the written lengths: touch, and each phrase's and hand's articulation."""
-    shares = np.array([TOUCH_LENGTHS[note.touch] for note in notes]) * expression.legato
+    """Key-down times as shares of the written lengths: touch, and how phrases, strokes of a hand and fingers differ."""
     onsets = np.array([note.onset for note in notes])
     right = np.array([note.hand == "R" for note in notes])
+    _, stroke, keys = np.unique(onsets * 2 + right, return_inverse=True, return_counts=True)
+    logs = expression.fingers * rng.standard_normal(len(notes))
+    logs += expression.lifts * rng.standard_normal(len(keys))[stroke]
+    if expression.lifts:
+        pitches = np.array([note.pitch for note in notes])
+        logs += LENGTH_PER_SEMITONE * (pitches - MIDDLE_PITCH) + LENGTH_PER_KEY * np.minimum(keys[stroke] - 1, 3)
     if expression.articulation:
         for start, end in score.phrases:
             for hand in (right, ~right):
                 inside = (onsets >= start) & (onsets < end) & hand
-                shares[inside] *= np.exp(expression.articulation * rng.standard_normal())
-    spread = 0.08 + 0.4 * expression.articulation
-    return np.clip(shares * np.exp(spread * rng.standard_normal(len(notes))), SHORTEST_SHARE, LONGEST_SHARE)
+                logs[inside] += expression.articulation * rng.standard_normal()
+    shares = np.array([TOUCH_LENGTHS[note.touch] for note in notes]) * expression.legato * np.exp(logs)
+    return np.clip(shares, SHORTEST_SHARE, LONGEST_SHARE)
 
 
 def _held(
