@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from s2s_lib.config import EvaluationConfig
-from s2s_lib.data import AudioStream
+from s2s_lib.data import AudioStream, level_gain
 from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.model import TranscriptionModel
@@ -21,7 +21,6 @@ from s2s_lib.notes import Note, Performance
 from s2s_lib.pretrained import load_model
 from s2s_lib.targets import MAX_VELOCITY, Decoder, Grid, Thresholds, decode
 
-PEAK, MOST_GAIN = 0.25, 30.0  # of full scale, to which a quieter recording is brought; but hiss is not made music of
 MARGIN = 1 / 8  # share of a window's frames dropped at each end, where the model lacks context
 
 log = logging.getLogger("s2s.transcribe")
@@ -156,7 +155,7 @@ class Transcriber:
         more than one is held.
         """
         config, rate = self.model.config, stream.sample_rate
-        gain = np.float32(PEAK / np.clip(stream.loudest(), PEAK / MOST_GAIN, PEAK))
+        gain = level_gain(stream.loudest())
         blocks, read_all = iter(stream), False
         held = np.zeros(0, np.float32)  # the last samples read
         for window in count():

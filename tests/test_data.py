@@ -15,6 +15,7 @@ from small import small_config
 
 from s2s_lib.config import Config
 from s2s_lib.data import SPLITS, Windows, WindowShape, check_dataset, generate, load_manifests, read_audio
+from s2s_lib.data.audio import LEVEL
 from s2s_lib.data.recipe import Studio, Take
 from s2s_lib.errors import InputError
 from s2s_lib.notes import read_midi
@@ -59,7 +60,7 @@ def test_manifests_say_what_is_there(config: Config) -> None:
         assert sample.source == "composed"
         assert sample.soundfont == EMBEDDED.name
         assert sample.soundfont_sha256 == hashlib.sha256(EMBEDDED.path.read_bytes()).hexdigest()
-        assert np.abs(waveform).max() < 1
+        assert np.abs(waveform).max() == pytest.approx(LEVEL, rel=1e-3)
     paths = [json.loads(m.path.read_text())["samples"][0]["audio"] for m in manifests.values()]
     assert all(not Path(path).is_absolute() for path in paths)
 

@@ -25,7 +25,7 @@ from s2s_lib.pianos import Piano
 from s2s_lib.render import render
 from s2s_lib.soundfonts import find_soundfonts
 from s2s_lib.targets import Decoder, Grid, Thresholds, decode
-from s2s_lib.transcribe import PEAK, Transcriber
+from s2s_lib.transcribe import Transcriber
 
 RATE, FRAME = 1000, 20  # samples per second, and per frame
 FRAMES, EDGE = 64, 6
@@ -69,11 +69,11 @@ def transcriber(first_frame: int = 7) -> Transcriber:
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:
-    """Noise of the level that quieter recordings are brought to."""
+    """Noise of the level that recordings are brought to."""
     sound = np.random.default_rng(seed).normal(0, 1, round(seconds * RATE)).astype(np.float32)
     loudest = int(np.abs(sound).argmax())
-    sound *= PEAK / abs(sound[loudest])
-    sound[loudest] = np.sign(sound[loudest]) * PEAK
+    sound *= audio_module.LEVEL / abs(sound[loudest])
+    sound[loudest] = np.sign(sound[loudest]) * audio_module.LEVEL
     return sound
 
 

@@ -1,6 +1,6 @@
 """Datasets: composed and rendered to disk, described by manifests, cut into training windows."""
 
-from s2s_lib.data.audio import AudioStream, read_audio
+from s2s_lib.data.audio import AudioStream, level_gain, read_audio
 from s2s_lib.data.generate import generate, refuse_imported
 from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
@@ -20,6 +20,7 @@ __all__ = [
     "Windows",
     "check_dataset",
     "generate",
+    "level_gain",
     "load_manifests",
     "midi_files",
     "read_audio",

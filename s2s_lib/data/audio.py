@@ -21,9 +21,15 @@ SHORTEST_S = 0.1
 RESAMPLING_MARGIN_S = 0.05  # longer than the resampler's filter reaches
 BLOCK = 2**18  # samples of each channel read at once
 SILENCE = 1e-4  # peak below which (-80 dB of full scale) a recording is taken for silent
+LEVEL, MOST_GAIN = 0.9, 110.0  # peak to which music is brought, whoever recorded it; but hiss is not made music of
 LOUDEST = 100.0  # full scale is 1, and headroom takes a recording to 10 or so; beyond lie 16-bit numbers and damage
 FULL_SCALE, CLIPPED = 0.999, 1e-3  # a recording with more than this share of its samples at full scale is clipped
 MOST_CHANNELS = 64  # an array with more has its axes swapped
+
+
+def level_gain(peak: float) -> np.float32:
+    """By how much to multiply a recording with this peak, so that a model hears all at one level."""
+    return np.float32(min(LEVEL / max(peak, SILENCE), MOST_GAIN))
 
 
 class AudioStream:

@@ -10,6 +10,7 @@ from platformdirs import user_cache_path
 
 from s2s_lib.compose import compose
 from s2s_lib.config import Config, DatasetConfig
+from s2s_lib.data.audio import level_gain
 from s2s_lib.data.library import Library, MidiFile
 from s2s_lib.notes import Performance, Piece
 from s2s_lib.pianos import Piano, draw_piano
@@ -19,7 +20,7 @@ from s2s_lib.soundfonts import Soundfont, read_soundfont, split_soundfonts
 from s2s_lib.strings import modelled_piano
 from s2s_lib.variation import vary
 
-VERSION = 2  # raise when composing or rendering changes, so that old files are not taken for new ones
+VERSION = 3  # raise when composing or rendering changes, so that old files are not taken for new ones
 TRAIN = "train"
 # generators of their own: one choice must not change another, so the same music can be heard on another piano
 MUSIC, PIANO, VARIATION, SOURCE = range(4)
@@ -34,9 +35,13 @@ class Take:
     duration_s: float
 
     def waveform(self, performance: Performance, sample_rate: int) -> np.ndarray:
-        """`performance`, which is the piece's own as a file tells it, on this take's piano: float32 (samples,)."""
+        """`performance`, which is the piece's own as a file tells it, on this take's piano: float32 (samples,).
+
+        Its peak is at the level to which recordings are brought before they are transcribed.
+        """
         assert self.piano is not None, "a take without a piano has no sound"
-        return render(performance, self.piano, sample_rate, self.duration_s)
+        sound = render(performance, self.piano, sample_rate, self.duration_s)
+        return sound * level_gain(float(np.abs(sound).max(initial=0)))
 
 
 @dataclass(frozen=True)
