@@ -57,8 +57,8 @@ def _shares(rng: np.random.Generator, score: Score, notes: list[ScoreNote], expr
     right = np.array([note.hand == "R" for note in notes])
     _, stroke, keys = np.unique(onsets * 2 + right, return_inverse=True, return_counts=True)
     logs = expression.fingers * rng.standard_normal(len(notes))
-    logs += expression.lifts * rng.standard_normal(len(keys))[stroke]
     if expression.lifts:
+        logs += expression.lifts * rng.standard_normal(len(keys))[stroke]
         pitches = np.array([note.pitch for note in notes])
         logs += LENGTH_PER_SEMITONE * (pitches - MIDDLE_PITCH) + LENGTH_PER_KEY * np.minimum(keys[stroke] - 1, 3)
     if expression.articulation:

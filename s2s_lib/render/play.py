@@ -9,10 +9,11 @@ import numpy as np
 import soxr
 
 from s2s_lib.errors import InputError
-from s2s_lib.notes import LOWEST_PITCH, PITCHES, SUSTAIN, Performance
+from s2s_lib.notes import LOWEST_PITCH, PITCHES, Performance
 from s2s_lib.pianos import Layer, Piano
 from s2s_lib.render.library import BLOCK, set_generator, write
 from s2s_lib.render.loaded import borrowed, synthesizer
+from s2s_lib.smf import SUSTAIN
 
 LOWEST_SYNTH_RATE = 16000  # one block is 4 ms here, so rounding to the nearest border keeps onsets within 2 ms
 GAIN = 1.5  # human performances on General MIDI pianos peak at 0.1-0.7 of full scale
