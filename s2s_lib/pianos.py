@@ -121,21 +121,14 @@ def draw_piano(rng: np.random.Generator, fonts: Sequence[Soundfont], config: Pia
     Soundfonts are equally likely, presets as their weights say. The same generator state gives the same piano.
     Raises InputError (usage) if no soundfont has a preset of those wanted.
     """
-    weights = {PRESET_PROGRAMS[name]: weight for name, weight in config.presets.items() if weight > 0}
-    able = [font for font in fonts if any(preset.program in weights for preset in font.pianos)]
-    if not able:
-        names = ", ".join(name for name, weight in config.presets.items() if weight > 0)
-        looked_at = ", ".join(font.name for font in fonts)
-        raise InputError(
-            f"dataset.piano.presets: {looked_at or 'no soundfont'} has none of {names}; add a preset.", usage=True
-        )
-    layer = _draw_layer(rng, able, weights)
+    able = _able(fonts, config)
+    layer = _draw_layer(rng, able)
     reverb = _draw_reverb(rng) if rng.random() < config.reverb_probability else None
     if not (altered and config.randomize):
         return Piano((layer,), reverb)
     layers = [_displaced(rng, layer, config)]
     if rng.random() < config.layer_probability:
-        second = _draw_layer(rng, able, weights, level_db=_between(rng, config.layer_db))
+        second = _draw_layer(rng, able, level_db=_between(rng, config.layer_db))
         layers.append(_displaced(rng, second, config))
 
     def maybe(probability: float, value: float, otherwise: float) -> float:
@@ -154,13 +147,39 @@ def draw_piano(rng: np.random.Generator, fonts: Sequence[Soundfont], config: Pia
     )
 
 
+def preset_shares(fonts: Sequence[Soundfont], config: PianoConfig) -> list[tuple[Soundfont, Preset, float]]:
+    """How likely `draw_piano` is to take each preset first; the chances add up to 1. Raises InputError as it does."""
+    able = _able(fonts, config)
+    return [
+        (font, preset, float(share) / len(able))
+        for font, presets, shares in able
+        for preset, share in zip(presets, shares, strict=True)
+    ]
+
+
+def _able(fonts: Sequence[Soundfont], config: PianoConfig) -> list[tuple[Soundfont, list[Preset], np.ndarray]]:
+    """The soundfonts with presets that are wanted, these presets, and how likely each of them is within its font."""
+    weights = {PRESET_PROGRAMS[name]: weight for name, weight in config.presets.items() if weight > 0}
+    able = []
+    for font in fonts:
+        presets = [preset for preset in font.pianos if preset.program in weights]
+        if presets:
+            shares = np.array([weights[preset.program] for preset in presets])
+            able.append((font, presets, shares / shares.sum()))
+    if not able:
+        names = ", ".join(name for name, weight in config.presets.items() if weight > 0)
+        looked_at = ", ".join(font.name for font in fonts)
+        raise InputError(
+            f"dataset.piano.presets: {looked_at or 'no soundfont'} has none of {names}; add a preset.", usage=True
+        )
+    return able
+
+
 def _draw_layer(
-    rng: np.random.Generator, fonts: Sequence[Soundfont], weights: dict[int, float], level_db: float = 0.0
+    rng: np.random.Generator, able: list[tuple[Soundfont, list[Preset], np.ndarray]], level_db: float = 0.0
 ) -> Layer:
-    font = fonts[rng.integers(len(fonts))]
-    presets = [preset for preset in font.pianos if preset.program in weights]
-    shares = np.array([weights[preset.program] for preset in presets])
-    return Layer(font, presets[rng.choice(len(presets), p=shares / shares.sum())], level_db=level_db)
+    font, presets, shares = able[rng.integers(len(able))]
+    return Layer(font, presets[rng.choice(len(presets), p=shares)], level_db=level_db)
 
 
 def _draw_reverb(rng: np.random.Generator) -> Reverb:

@@ -14,7 +14,7 @@ from tiny_soundfont import write_soundfont
 
 from s2s_lib.config import Config, PianoConfig
 from s2s_lib.errors import InputError
-from s2s_lib.pianos import Layer, Piano, draw_piano
+from s2s_lib.pianos import Layer, Piano, draw_piano, preset_shares
 from s2s_lib.soundfonts import Soundfont, find_soundfonts
 
 ALWAYS = {name: 1.0 for name in PianoConfig.model_fields if name.endswith("_probability")}
@@ -125,6 +125,15 @@ def test_presets_are_drawn_by_weight(fonts: tuple[Soundfont, ...]) -> None:
     programs = Counter(draw(four, seed, presets=weights).layers[0].preset.program for seed in range(400))
     assert set(programs) == {0, 3}
     assert 0.68 < programs[0] / 400 < 0.82
+
+
+def test_shares_of_presets_are_those_of_the_draws(fonts: tuple[Soundfont, ...]) -> None:
+    config = PianoConfig(presets={"acoustic_grand": 3.0, "bright": 1.0})
+    shares = {(font.name, preset.program): share for font, preset, share in preset_shares(fonts, config)}
+    assert shares == {("four.sf2", 0): 0.375, ("four.sf2", 1): 0.125, ("one.sf2", 1): 0.5}
+    layers = [draw(fonts, seed, presets=config.presets).layers[0] for seed in range(400)]
+    drawn = Counter((layer.soundfont.name, layer.preset.program) for layer in layers)
+    assert {key: count / 400 for key, count in drawn.items()} == pytest.approx(shares, abs=0.08)
 
 
 def test_soundfonts_without_a_wanted_preset_are_passed_over(fonts: tuple[Soundfont, ...]) -> None:

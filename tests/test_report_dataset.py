@@ -75,7 +75,7 @@ def test_single_pieces_that_state_little(key: str | None, tmp_path: Path, monkey
     monkeypatch.setattr(augmentation, "display", seen.append)
     piece = sample(key=key)
     report.show_sample(piece)
-    assert (", ".join(filter(None, ("p0: " + (key or "song.mid"), key and "song.mid")))) in texts(seen[0])
+    assert ("p0: G♭ major, song.mid" if key else "p0: song.mid") in texts(seen[0])
     report.sample_browser(manifests(piece)["train"])
     report.augmentation_demo(piece, small_config(tmp_path))
     words = "\n".join(texts(thing) for thing in seen if isinstance(thing, report.Picture))
@@ -104,6 +104,75 @@ def test_pianos_in_use_tells_of_modelled_and_of_useless_ones(tmp_path: Path) -> 
     dataset["piano"] = {"modelled_pianos": 0}
     table = report.pianos_in_use(small_config(tmp_path, dataset=dataset))
     assert "modelled" not in repr(table)
+
+
+def played(pieces: int, font: str = "", preset: str = "", sha: str = "", audio: str | None = "there") -> list[Any]:
+    """Pieces of 12 s on a soundfont's preset, or recorded ones, or MIDI alone."""
+    layer = {"soundfont": font, "preset": preset, "sha256": sha or font}
+    return [SimpleNamespace(duration_s=12.0, audio=audio, piano={"layers": [layer]} if font else None)] * pieces
+
+
+A, B, MODELLED = ("a.sf2", "Grand"), ("b.sf2", "Grand"), ("modelled-12.sf2", "Modelled grand", "m")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "verdict", "held_out"),
+    [
+        (played(90, *A) + played(10, *MODELLED), played(5, *B), "are held out: training never hears b.sf2.", True),
+        (played(100, *A), played(5, *A), "on the pianos of training: none is held out", False),
+        (played(100, *A), played(4, *A) + played(1, *B), "Some of the test pianos are held out", True),
+        (played(100, *A), played(5, "a.sf2", "Grand", "other"), "never hears a.sf2", True),  # another file of that name
+        (played(100, audio=None), played(5, audio=None), "is MIDI alone", False),
+        (played(100), played(5), "Recordings: played on real pianos", False),
+        (played(100, *A), [], "No piece is kept for the test", False),
+    ],
+)
+def test_splits_figure_says_whether_the_test_pianos_are_held_out(
+    train: list[Any], test: list[Any], verdict: str, held_out: bool, tmp_path: Path
+) -> None:
+    heard = {"a.sf2": "a.sf2", "m": "modelled-12.sf2"}
+    named = {"train": train, "val": train[:10], "test": test}
+    data = {name: SimpleNamespace(samples=samples, soundfonts=heard) for name, samples in named.items()}
+    figure = report.splits_figure(data, small_config(tmp_path))
+    assert verdict in figure.alt
+    assert "train: 20 min, 100 pieces; val: 2.0 min, 10 pieces" in figure.alt
+    assert verdict in " ".join(texts(figure).split())
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert ("held out: training never hears it" in legend) is held_out
+    widths = [sum(bar.get_width() for bar in ax.patches) for ax in figure.axes]
+    assert widths == pytest.approx([100] * len(widths))
+
+
+def test_splits_figure_tells_what_a_stream_is_expected_to_hold(tmp_path: Path) -> None:
+    presets = [(0, 0, "Grand"), (0, 1, "Bright")]
+    fonts = [write_soundfont(tmp_path / name, presets[:count]) for name, count in (("a.sf2", 2), ("b.sf2", 1))]
+    other = write_soundfont(tmp_path / "c.sf2", [(0, 0, "Held out")])
+    piano = {"presets": {"acoustic_grand": 3.0, "bright": 1.0}, "modelled_pianos": 2, "modelled_probability": 0.2}
+    names = {"soundfonts": list(map(str, fonts)), "test_soundfonts": [str(other)]}
+    dataset = {"stream": True, "samples": 1250, "train_split": 0.8, "val_split": 0.1, "piano": piano, **names}
+    test = {"train": [], "val": played(50, *A), "test": played(50, "c.sf2", "Held out", "c")}
+    data = {name: SimpleNamespace(samples=samples, soundfonts={"a.sf2": "a.sf2"}) for name, samples in test.items()}
+    figure = report.splits_figure(data, small_config(tmp_path, dataset=dataset))
+    assert "never hears c.sf2. Music by split: train: about 200 min, 1000 pieces; val: 10 min, 50 pieces" in figure.alt
+    amounts = [text.get_text() for text in figure.axes[0].texts]
+    assert amounts == ["60 min · 300", "20 min · 100", "80 min · 400", "40 min · 200", "–"]
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == ["a.sf2", "Grand", "Bright", "b.sf2", "Grand", "modelled pianos", "c.sf2", "Held out"]
+
+
+def test_splits_figure_puts_the_smallest_of_many_pianos_together(tmp_path: Path) -> None:
+    train = [piece for number in range(40) for piece in played(number + 1, f"{number}.sf2", "Grand")]
+    heard = {f"{number}.sf2": "" for number in range(40)}
+    data = {"train": SimpleNamespace(samples=train, soundfonts=heard)}
+    figure = report.splits_figure(data, small_config(tmp_path))
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [*(f"{number}.sf2" for number in range(39, 28, -1)), "29 more soundfonts"]
+    assert figure.axes[0].texts[-1].get_text() == "87 min · 435"
+
+
+def test_splits_figure_of_nothing(tmp_path: Path) -> None:
+    nothing = {"train": SimpleNamespace(samples=(), soundfonts={})}
+    assert "holds no music" in report.splits_figure(nothing, small_config(tmp_path)).alt
 
 
 def test_midi_in_use_lists_pieces_and_skipped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from s2s_lib.report.comparison import (
     scatter_figure,
 )
 from s2s_lib.report.dataset import dataset_figure, dataset_table, filled_split
+from s2s_lib.report.dataset_splits import splits_figure
 from s2s_lib.report.errors import mistakes_figure, mistakes_table, show_worst_moments
 from s2s_lib.report.evaluation import (
     confusion_matrix,
@@ -122,6 +123,7 @@ __all__ = [
     "show_sample",
     "show_won_and_lost",
     "show_worst_moments",
+    "splits_figure",
     "tempo_figure",
     "threshold_figure",
     "thresholds_figure",

@@ -15,6 +15,7 @@ from s2s_lib.strings.sf2 import Sample, Zone, write_sf2
 from s2s_lib.strings.tone import draw_body, tones
 
 VERSION = 1  # counts changes of the sound; older files are not reused
+MODELLED = "modelled-"  # begins the names of their files
 SAMPLE_RATE = 24000
 STEP = 3  # keys that share one sample, a semitone to either side
 LAYERS = ((1, 55, 38), (56, 92, 75), (93, 127, 112))  # lowest and highest velocity, and the one that is modelled
@@ -35,7 +36,7 @@ def modelled_piano(seed: int, folder: Path, sample_rate: int = SAMPLE_RATE) -> P
     """
     model = draw_strings(np.random.default_rng(seed))
     made_of = json.dumps([VERSION, sample_rate, asdict(model)])
-    path = Path(folder) / f"modelled-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.sf2"
+    path = Path(folder) / f"{MODELLED}{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.sf2"
     if not path.is_file():
         write_soundfont(path, model, sample_rate)
     return path
