@@ -59,6 +59,7 @@ def test_every_imported_package_is_required() -> None:
     brought_along = {
         "fsspec": "universal-pathlib",
         "nbclient": "papermill",
+        "pil": "matplotlib",
         "nbformat": "nbconvert",
         "jinja2": "nbconvert",
         "pygments": "nbconvert",

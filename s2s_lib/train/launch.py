@@ -6,6 +6,8 @@ import importlib.util
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator, notebook_launcher
@@ -19,6 +21,9 @@ from s2s_lib.errors import InputError
 from s2s_lib.train.checkpoints import find_checkpoint, read_history
 from s2s_lib.train.history import History
 from s2s_lib.train.loop import Trainer, log
+
+WANDB_LOCAL = ("offline", "dryrun", "disabled")  # modes without a server
+WANDB_WAIT_S = 30.0  # for the server to answer
 
 
 def train(config: Config) -> History:
@@ -42,8 +47,39 @@ def _check(config: Config) -> None:
     checkpoint = find_checkpoint(config)
     if checkpoint is not None:
         read_history(checkpoint, config)
-    if "wandb" in config.training.trackers and importlib.util.find_spec("wandb") is None:
+    if "wandb" in config.training.trackers:
+        _check_wandb()
+
+
+def _check_wandb() -> None:
+    """Refuses a W&B that is not installed, or that would ask for a key in the middle of a batch job."""
+    if importlib.util.find_spec("wandb") is None:
         raise InputError("training.trackers names wandb, which is not installed; run 'pip install wandb'.", usage=True)
+    import wandb
+
+    with _wandb_refusing():
+        ready = wandb.setup().settings.mode in WANDB_LOCAL or wandb.login(prompt=False)
+    if not ready:
+        raise InputError(
+            "training.trackers names wandb, which is not logged in; run 'wandb login', set WANDB_MODE=offline to log "
+            "into the run's folder, or leave wandb out.",
+            usage=True,
+        )
+
+
+@contextmanager
+def _wandb_refusing() -> Iterator[None]:
+    """What W&B raises inside, for want of a network or for a wrong key, becomes a sentence with a way out."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "wandb":
+            raise
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(
+            f"training.trackers names wandb, which can't begin ({reason}); set WANDB_MODE=offline to log into the "
+            "run's folder and send that later with 'wandb sync', or leave wandb out."
+        ) from None
 
 
 def _launch(config: Config) -> None:
@@ -91,9 +127,18 @@ def _accelerator(config: Config) -> Accelerator:
         project_dir=str(config.output.logs),
     )
     if config.training.trackers:
-        run = {"wandb": {"name": config.output.name}}
-        accelerator.init_trackers("sound2sheet", init_kwargs=run)
+        _open_trackers(accelerator, config)
     return accelerator
+
+
+def _open_trackers(accelerator: Accelerator, config: Config) -> None:
+    """Starts what logs the curves, into the run's folder; W&B also sends them to its server unless it is offline."""
+    logs = config.output.logs
+    logs.mkdir(parents=True, exist_ok=True)  # else W&B would take the working folder
+    settings = {"init_timeout": WANDB_WAIT_S, "console": "off", "quiet": True}  # training.log has what is printed
+    wandb = {"name": config.output.name, "dir": str(logs), "settings": settings}
+    with _wandb_refusing():
+        accelerator.init_trackers("sound2sheet", init_kwargs={"wandb": wandb})
 
 
 def _open_log(config: Config, accelerator: Accelerator) -> None:
