@@ -54,6 +54,15 @@ def test_the_better_run_is_told_with_its_interval(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "comparison" / "results" / "comparison.json").read_text()) == found.report()
 
 
+def test_remarks_come_first(tmp_path: Path) -> None:
+    for name in "ab":
+        write_run(tmp_path / name, EVEN)
+    write_run(tmp_path / "c", {})
+    found = compared(tmp_path, "a", "b", "c", remarks=["One trial failed."])
+    assert found.sentences[0] == "One trial failed."
+    assert len(found.sentences) > 1
+
+
 def test_pairs_tell_what_means_alone_would_not(tmp_path: Path) -> None:
     """Pieces that differ far more from each other than the runs do on any of them."""
     hard_and_easy = {f"piece {i}": 0.05 * i for i in range(12)}

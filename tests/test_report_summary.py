@@ -42,8 +42,9 @@ def found(seed: int, low: int, high: int) -> list[int]:
     [
         ([4] * PIECES, found(0, 8, 12), "Better than run before"),
         (found(0, 8, 12), [4] * PIECES, "Worse than run before"),
-        ([5, 9] * 4, [9, 5] * 4, "As good as run before"),
-        ([5], [6], "Against run before, the last one judged by the same piece"),
+        ([5, 9] * 4, [9, 5] * 4, "Can't be told apart from run before"),
+        ([4] * 5, [8, 9, 10, 11, 8], "Can't be told apart from run before"),  # as in a comparison of the two
+        ([5], [6], "Can't be told apart from run before"),
     ],
 )
 def test_verdict_is_that_of_the_paired_bootstrap(
@@ -54,6 +55,7 @@ def test_verdict_is_that_of_the_paired_bootstrap(
     assert summary.verdict.startswith(verdict)
     better, worse = (sum(sign * (b - a) > 0 for a, b in zip(before, now, strict=True)) for sign in (1, -1))
     assert f"better on {better} and worse on {worse} of {len(now)} piece" in summary.verdict
+    assert ("a verdict takes 6 pieces" in summary.verdict) is (len(now) < 6)
     assert summary.table.columns[-1] == "test split: against before"
 
 

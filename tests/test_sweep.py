@@ -113,6 +113,12 @@ def test_a_failed_trial_does_not_stop_the_rest(toys: Toys, sweep: Callable[..., 
     config = toys.compared[0]
     assert config.comparison.runs == [str(tmp_path / "runs" / f"lr-0{number}") for number in (1, 2, 4)]
     assert config.output.run_dir == tmp_path / "runs" / "lr"
+    over = "training.learning_rate and training.batch_size"
+    best = "the best by onset.f1 is lr-04, with 0.9916"
+    assert config.comparison.remarks == [
+        f"Sweep lr: 4 trials (grid search) over {over}; {best}.",
+        "Failed: lr-03: out of luck.",
+    ]
     rows = [line.split() for line in sweep_table(result).splitlines()]
     assert rows[0] == ["run", "learning_rate", "batch_size", "onset.f1"]
     assert rows[3:] == [["lr-03", "0.002", "2", "failed"], ["lr-04", "0.002", "4", "0.9916", "best"]]

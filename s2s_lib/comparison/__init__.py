@@ -2,7 +2,7 @@
 
 from s2s_lib.comparison.compare import check_comparison, compare
 from s2s_lib.comparison.pieces import PiecePair, common, heard, original, won_and_lost
-from s2s_lib.comparison.result import METRICS, Comparison, differing, fewest
+from s2s_lib.comparison.result import METRICS, Comparison, differing, fewest, told_apart, too_few
 
 __all__ = [
     "METRICS",
@@ -15,5 +15,7 @@ __all__ = [
     "fewest",
     "heard",
     "original",
+    "told_apart",
+    "too_few",
     "won_and_lost",
 ]

@@ -38,7 +38,8 @@ def compare(config: Config) -> Comparison:
         sentences.append(f"{scored[0].label} is the only run with scores, so there is nothing to set it beside.")
     reference = _reference(scored, config, sentences)
     sentences += _caveats(scored, reference)
-    found = Comparison(config.comparison, tuple(runs), tuple(scored), reference, tuple(sentences))
+    told = (*config.comparison.remarks, *sentences)
+    found = Comparison(config.comparison, tuple(runs), tuple(scored), reference, told)
     if runs:
         write_json(config.output.results / FILE, found.report())
     return found

@@ -68,15 +68,15 @@ class Comparison:
         found, pieces = self.difference(other, self.metric)
         if not pieces:
             return f"{names[0]} and {names[1]} can't be compared: they have no piece in common."
-        where, enough = f"on {counted(pieces, 'piece')}", fewest(self.settings.confidence)
+        where = f"on {counted(pieces, 'piece')}"
         level = f"{100 * self.settings.confidence:g} %"
-        if found.low is not None and pieces >= enough and not found.low <= 0 <= found.high:
-            better, worse = names if found.mean > 0 else names[::-1]
+        if winner := told_apart(found, pieces, self.settings.confidence):
+            better, worse = names[::winner]
             low, high = sorted((abs(found.low), abs(found.high)))
             span = f"{abs(found.mean):.3f} {score} ({level}: {low:.3f} to {high:.3f})"
             return f"{better} is better than {worse} by {span}, {where}."
         span = "" if found.low is None else f" ({level}: {found.low:+.3f} to {found.high:+.3f})"
-        few = f"; a verdict takes {enough} pieces" if pieces < enough else ""
+        few = too_few(pieces, self.settings.confidence)
         return f"{names[0]} and {names[1]} can't be told apart: {found.mean:+.3f} {score}{span}, {where}{few}."
 
     def report(self) -> dict[str, Any]:
@@ -113,6 +113,22 @@ def differing(runs: Sequence[Run]) -> dict[str, tuple[Any, ...]]:
     table = {name: tuple(run.parameters.get(name) for run in runs) for name in names}
     known = {name: [run.parameters.get(name) for run in runs if run.parameters] for name in names}
     return {name: values for name, values in table.items() if any(value != known[name][0] for value in known[name])}
+
+
+def told_apart(difference: Estimate, pieces: int, confidence: float) -> int:
+    """What the mean difference of two runs over so many common pieces says: 1 the first is better, -1 the second.
+
+    0 where the confidence interval holds 0 or the pieces are fewer than a verdict takes.
+    """
+    if difference.low is None or pieces < fewest(confidence) or difference.low <= 0 <= difference.high:
+        return 0
+    return 1 if difference.mean > 0 else -1
+
+
+def too_few(pieces: int, confidence: float) -> str:
+    """'; a verdict takes 6 pieces' where there are fewer, else nothing."""
+    enough = fewest(confidence)
+    return f"; a verdict takes {enough} pieces" if pieces < enough else ""
 
 
 def fewest(confidence: float) -> int:

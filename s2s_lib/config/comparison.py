@@ -23,6 +23,7 @@ class ComparisonConfig(Section):
         "F1 scores to compare; the first ranks the runs and picks the pieces to look at",
         min_length=1,
     )
+    remarks: list[str] = key([], "sentences that the summary begins with, such as what a sweep found")
     resamples: int = key(2000, "bootstrap resamples behind each confidence interval", ge=100, le=100000)
     confidence: float = key(0.95, "level of the confidence intervals", gt=0.5, lt=1)
     seed: int = key(42, "seed of the resamples", ge=0, lt=2**32)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from s2s_lib.comparison import common, told_apart, too_few
 from s2s_lib.config import TOLERANCES
-from s2s_lib.metrics.intervals import Estimate, estimate, interval_text, signed_text
+from s2s_lib.metrics.intervals import estimate, interval_text, signed_text
 from s2s_lib.progress import duration
 from s2s_lib.report.style import Table
-from s2s_lib.runs import PieceScores, Run, find_runs
-from s2s_lib.runs.read import Reader
+from s2s_lib.runs import Run, find_runs
 from s2s_lib.sources import MIDI, RECORDING, TEST_SPLIT
 from s2s_lib.wording import counted, listed
 
@@ -130,13 +130,13 @@ def evaluation_summary(evaluation: Evaluation) -> Summary:
     ]
     rows = [[told, *(_mean(metric, group, evaluation) for group in groups.values())] for metric, told in SCORES.items()]
     if before is not None:
-        columns.append(f"{kind}: against {before[0].name}")
+        columns.append(f"{kind}: against {before[1].name}")
         for metric, row in zip(SCORES, rows, strict=True):
-            row.append(signed_text(_gain(metric, samples, before[1], evaluation)))
+            row.append(signed_text(estimate(_gains(metric, *before), evaluation.config.comparison)))
     level = f"{100 * evaluation.config.comparison.confidence:g} % confidence interval over pieces (bootstrap)"
     caption = f"Scores, mean over pieces; 1 is perfect. In brackets: {level}."
     table = Table(columns, rows, caption)
-    return Summary(_judged(evaluation, groups), _glance(samples), table, _verdict(evaluation, samples, before))
+    return Summary(_judged(evaluation, groups), _glance(samples), table, _verdict(evaluation, before))
 
 
 def _glance(samples: Sequence[SampleResult]) -> list[tuple[str, str]]:
@@ -171,32 +171,24 @@ def _mean(metric: str, samples: Sequence[SampleResult], evaluation: Evaluation) 
     return interval_text(estimate(values, evaluation.config.comparison))
 
 
-def _gain(
-    metric: str, samples: Sequence[SampleResult], before: dict[str, dict[str, float]], evaluation: Evaluation
-) -> Estimate:
+def _gains(metric: str, own: Run, other: Run) -> list[float]:
     """How much higher the score is than the other run's, piece by piece."""
-    return estimate(_gains(metric, samples, before), evaluation.config.comparison)
+    return [pair.difference(metric) for pair in common(own, other, metric)]
 
 
-def _gains(metric: str, samples: Sequence[SampleResult], before: dict[str, dict[str, float]]) -> list[float]:
-    told = [sample for sample in samples if metric in before[sample.id]]
-    return [getattr(sample.scores, metric).f1 - before[sample.id][metric] for sample in told]
-
-
-def _last_run(evaluation: Evaluation, kind: str) -> tuple[Run, dict[str, dict[str, float]]] | None:
-    """The newest other run judged by all these pieces alike, and its F1 by metric of each."""
-    output = evaluation.config.output
-    own = [piece for piece in Reader(output.run_dir).pieces() if piece.source == kind]
-    runs = [run for run in find_runs(output.run_dir.parent) if run.folder.resolve() != output.run_dir.resolve()]
+def _last_run(evaluation: Evaluation, kind: str) -> tuple[Run, Run] | None:
+    """This run with its pieces from sources of this kind, and the newest other run judged by all of them alike."""
+    folder = evaluation.config.output.run_dir
+    runs = find_runs(folder.parent)
+    whole = next((run for run in runs if run.folder.resolve() == folder.resolve()), None)
+    if whole is None:
+        return None
+    runs.remove(whole)
+    own = replace(whole, pieces=tuple(piece for piece in whole.pieces if piece.source == kind))
     for run in sorted(runs, key=lambda run: run.changed, reverse=True):
-        found = {piece.id: same.f1 for piece in own if (same := _same(piece, run)) is not None}
-        if own and len(found) == len(own) and _judged_alike(run, evaluation):
-            return run, found
+        if own.pieces and len(common(own, run, "onset")) == len(own.pieces) and _judged_alike(run, evaluation):
+            return own, run
     return None
-
-
-def _same(piece: PieceScores, run: Run) -> PieceScores | None:
-    return next((other for other in run.pieces if piece.is_same(other)), None)
 
 
 def _judged_alike(run: Run, evaluation: Evaluation) -> bool:
@@ -204,23 +196,18 @@ def _judged_alike(run: Run, evaluation: Evaluation) -> bool:
     return run.config is not None and all(getattr(run.config.evaluation, n) == getattr(ours, n) for n in TOLERANCES)
 
 
-def _verdict(
-    evaluation: Evaluation, samples: Sequence[SampleResult], before: tuple[Run, dict[str, dict[str, float]]] | None
-) -> str:
-    """Better, worse, or nothing that so few pieces could tell."""
-    folder = evaluation.config.output.run_dir.parent.name
+def _verdict(evaluation: Evaluation, before: tuple[Run, Run] | None) -> str:
+    """Better, worse, or nothing that these pieces could tell, by the rule of `comparison`."""
     if before is None:
+        folder = evaluation.config.output.run_dir.parent.name
         return f"No other run in {folder} was judged by the same pieces, so there is none to compare this one with."
-    run, scores = before
-    gains, gain = _gains("onset", samples, scores), _gain("onset", samples, scores, evaluation)
+    settings, gains = evaluation.config.comparison, _gains("onset", *before)
+    gain = estimate(gains, settings)
     won, lost = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
     told = f"onset F1 {signed_text(gain)}, better on {won} and worse on {lost} of {counted(len(gains), 'piece', ',')}"
-    if gain.low is None:
-        return f"Against run {run.name}, the last one judged by the same piece: {told}; one piece proves nothing."
-    if gain.low > 0 or gain.high < 0:
-        word = "Better" if gain.low > 0 else "Worse"
-        return f"{word} than run {run.name}, the last one judged by the same pieces: {told}."
-    return f"As good as run {run.name}, the last one judged by the same pieces, as far as these can tell: {told}."
+    word = ("Can't be told apart from", "Better than", "Worse than")[told_apart(gain, len(gains), settings.confidence)]
+    few = too_few(len(gains), settings.confidence)
+    return f"{word} run {before[1].name}, the last one judged by the same pieces: {told}{few}."
 
 
 def transcription_summary(transcription: Transcription) -> Summary:

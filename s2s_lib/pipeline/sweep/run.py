@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -24,7 +24,7 @@ from s2s_lib.pipeline.sweep.metric import check_metric, direction, measured
 from s2s_lib.pipeline.sweep.pool import Pool, finished, open_pool, outcome_of
 from s2s_lib.pipeline.sweep.record import Record, Trial
 from s2s_lib.pipeline.sweep.space import Values, dataset_config, grid, probes, trial_config, with_dataset
-from s2s_lib.pipeline.sweep.table import text
+from s2s_lib.pipeline.sweep.table import remarks, text
 from s2s_lib.pipeline.sweep.work import GRACE_S, Job, Outcome, last_words, run_job
 from s2s_lib.progress import TerminalLine, describe, duration
 from s2s_lib.runs.find import is_run
@@ -70,9 +70,9 @@ def run_sweep(config: Config) -> SweepResult:
         record = Record(config, direction(config))
         record.plan(grid(config.sweep) if config.sweep.search == "grid" else ())
         ran = _Runner(config, record, pool, number).run()
-    trials, best = record.trials(), record.best()
-    report, fault = _compare(config, trials, renew=ran)
-    return SweepResult(config, trials, best, report, fault)
+    result = SweepResult(config, record.trials(), record.best())
+    report, fault = _compare(result, renew=ran)
+    return replace(result, report=report, fault=fault)
 
 
 def _check(config: Config) -> None:
@@ -185,6 +185,7 @@ class _Runner:
             if _needs_dataset(config, stages):
                 config = self._with_dataset(config)
         except InputError as error:
+            self._before += 1  # what took no time says nothing of the others'
             self._end(trial, Outcome(error=str(error)), time.monotonic())
             return
         self._running[self._pool.submit(self._job(config, stages))] = (trial, time.monotonic())
@@ -269,9 +270,10 @@ class _Runner:
             (self._folder / STOP).unlink(missing_ok=True)
 
 
-def _compare(config: Config, trials: list[Trial], renew: bool) -> tuple[Path | None, str | None]:
+def _compare(result: SweepResult, renew: bool) -> tuple[Path | None, str | None]:
     """The report that compares the trials that are done and have scores, or why there is none."""
-    runs = [str(config.output.run_dir.parent / trial.name) for trial in trials if trial.state == "done"]
+    config = result.config
+    runs = [str(config.output.run_dir.parent / trial.name) for trial in result.trials if trial.state == "done"]
     if len(runs) < 2 or not config.evaluation.enabled:
         return None, None
     there = config.output.run_dir / f"{NOTEBOOK}.{'html' if config.output.html else 'ipynb'}"
@@ -281,7 +283,8 @@ def _compare(config: Config, trials: list[Trial], renew: bool) -> tuple[Path | N
     metrics = list(config.comparison.metrics)
     if first in get_args(MetricName):
         metrics = list(dict.fromkeys((first, *metrics)))
-    comparison = config.comparison.model_copy(update={"runs": runs, "metrics": metrics})
+    asked = {"runs": runs, "metrics": metrics, "remarks": [*config.comparison.remarks, *remarks(result)]}
+    comparison = config.comparison.model_copy(update=asked)
     try:
         return run_comparison(config.model_copy(update={"comparison": comparison})), None
     except (InputError, StageError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from s2s_lib.wording import aligned
+from s2s_lib.wording import aligned, counted, listed
 
 if TYPE_CHECKING:
     from s2s_lib.pipeline.sweep.run import SweepResult
@@ -41,3 +41,11 @@ def failures(result: SweepResult) -> list[str]:
             names.setdefault(str(trial.error), []).append(trial.name)
     found = [f"{', '.join(failed)}: {error}" for error, failed in names.items()]
     return found + ([result.fault] if result.fault else [])
+
+
+def remarks(result: SweepResult) -> list[str]:
+    """What a comparison's report has to say of the sweep: its trials, the best of them, and those that failed."""
+    sweep, best = result.config.sweep, result.best
+    trials = f"{counted(len(result.trials), 'trial')} ({sweep.search} search) over {listed(list(sweep.keys))}"
+    found = "" if best is None else f"; the best by {sweep.metric} is {best.name}, with {best.value:.4g}"
+    return [f"Sweep {result.config.output.name}: {trials}{found}.", *(f"Failed: {why}" for why in failures(result))]
