@@ -207,3 +207,27 @@ def test_a_real_run_fits_into_one_page(chain: RunResult, s2s: Callable[..., Outc
     shutil.copytree(chain.run_dir, tmp_path / "moved")
     assert s2s("report", str(tmp_path / "moved"), "--no-audio").code == 0
     assert (tmp_path / "moved.html").stat().st_size < len(page.encode())
+
+
+@pytest.mark.parametrize(
+    ("large", "no_audio", "says"),
+    [
+        ("player", False, "toy.html: is larger than 0 MB, 0.1 MB of which are sounds; leave them out with --no-audio."),
+        ("player", True, None),
+        ("prose", False, "the page that each stage left in runs/toy is smaller"),
+        ("prose", True, "toy.html: is larger than 0 MB; the page that each stage left"),
+    ],
+)
+def test_a_file_too_large_names_the_way_out(
+    run: Callable[..., Path], s2s: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch,
+    large: str, no_audio: bool, says: str | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("s2s_lib.pipeline.share.LARGEST", 100_000)
+    path = done(run) / "02_train.ipynb"
+    told = nbformat.read(path, as_version=4)
+    more = SOUND.replace("AAAA", "A" * 130_000) if large == "player" else "<p>" + "word " * 50_000 + "</p>"
+    told.cells[4].outputs[0].data["text/html"] += more
+    nbformat.write(told, path)
+    outcome = s2s("report", "toy", *(["--no-audio"] if no_audio else []))
+    assert outcome.code == 0, outcome.err
+    assert (says in outcome.err) if says else (outcome.err == "")

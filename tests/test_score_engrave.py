@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -90,7 +91,10 @@ def test_the_same_score_gives_the_same_pages(text: str, engraving: Engraving) ->
 def test_svg_scales_and_is_well_formed(engraving: Engraving) -> None:
     root = ElementTree.fromstring(engraving.svg(1))
     assert root.get("viewBox")
-    assert TITLE in "".join(root.itertext())
+    words = "".join(root.itertext())
+    assert TITLE in words
+    assert not [sign for sign in words if 0xE000 <= ord(sign) <= 0xF8FF], "signs that only a music font has"
+    assert "font-face" not in words
 
 
 def test_verovio_finds_nothing_wrong(capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,6 +104,12 @@ def test_verovio_finds_nothing_wrong(capfd: pytest.CaptureFixture[str]) -> None:
         for each in (piece, shifted):
             Engraving(musicxml(each, TITLE)).svg(1)
     assert "rror" not in capfd.readouterr().err
+
+
+def test_another_thread_engraves_as_well(text: str, engraving: Engraving) -> None:
+    """JupyterLab has a widget's work done by another thread than that which imported Verovio."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: Engraving(text).svg(1)).result() == engraving.svg(1)
 
 
 def test_what_is_no_score_is_refused() -> None:

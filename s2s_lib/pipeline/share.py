@@ -12,7 +12,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_write
 from s2s_lib.pipeline.checks import try_folder
 from s2s_lib.pipeline.export import Chapter, chapter, plain_copy, run_page
-from s2s_lib.pipeline.export.arrange import SUMMARY
+from s2s_lib.pipeline.export.arrange import SUMMARY, players
 from s2s_lib.pipeline.export.drawings import draw
 from s2s_lib.runs import NOTEBOOKS, STAGES, Run, open_run
 from s2s_lib.wording import listed
@@ -27,6 +27,7 @@ TOLD = {
     "broken off": "{stage} was broken off.",
 }
 NO_SOUND = "The sounds are left out."
+LARGEST = 5_000_000  # bytes that a phone opens at once and most mail carries
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Told:
         anchors = {NOTEBOOKS[stage]: f"#{stage}" for stage in self.notebooks}
         return [chapter(notebook, stage, anchors.get, audio) for stage, notebook in self.notebooks.items()]
 
+    @property
+    def sounds(self) -> int:
+        """Bytes that the players take."""
+        return sum(len(player) for notebook in self.notebooks.values() for player in players(notebook))
+
 
 def share_run(job: ReportJob) -> Shared:
     """Writes the stages a run has done, in each format.
@@ -83,7 +89,21 @@ def share_run(job: ReportJob) -> Shared:
         _weasyprint()
     for name, file in files.items():
         atomic_write(file, FORMATS[name](told, job))
-    return Shared(tuple(files.values()), told.notices)
+    large = [notice for name, file in files.items() if (notice := _too_large(file, told, job.audio and name != "pdf"))]
+    return Shared(tuple(files.values()), (*told.notices, *large))
+
+
+def _too_large(file: Path, told: Told, audio: bool) -> str | None:
+    """What makes a file larger than it should be, and the way out; None where it is not."""
+    size = file.stat().st_size
+    if size <= LARGEST:
+        return None
+    sounds = told.sounds if audio else 0
+    text = f"{file}: is larger than {LARGEST / 1e6:.0f} MB"
+    if size - sounds <= LARGEST:
+        return f"{text}, {sounds / 1e6:.1f} MB of which are sounds; leave them out with --no-audio."
+    also = f" even without its {sounds / 1e6:.1f} MB of sounds (--no-audio)" if sounds else ""
+    return f"{text}{also}; the page that each stage left in {told.run.folder} is smaller, and holds its part."
 
 
 def _find(job: ReportJob) -> Run:

@@ -93,10 +93,16 @@ def _outcomes(
 
 
 def _outcome(source: Path, job: TranscriptionJob, config: Config, progress: Progress) -> Outcome:
+    from s2s_lib.transcription import write_files
+
     start = time.monotonic()
     transcription = _listen(source, job, config, progress)
     progress.advance(0, f"{source.name}: writing")
-    error = _write(transcription, job, source.stem)
+    error = None
+    try:
+        write_files(transcription, job.formats, job.folder, source.stem)
+    except InputError as failed:
+        error = str(failed)
     return Outcome(source, f"{transcription.summary()}, {duration(time.monotonic() - start)}", error)
 
 
@@ -112,23 +118,6 @@ def _listen(source: Path, job: TranscriptionJob, config: Config, progress: Progr
     if source.suffix.lower() in MIDI_ENDINGS:
         raise InputError(f"{source}: is a MIDI file, no recording; add --from-midi to engrave it.")
     return transcribe(source, settings, device=config.model.device, title=job.title, watch=watch)
-
-
-def _write(transcription: Transcription, job: TranscriptionJob, stem: str) -> str | None:
-    """Writes the files; returns why some of them could not be, in a sentence."""
-    from s2s_lib.transcription import FORMATS, written_before
-
-    failed = None
-    for name in job.formats:
-        before = written_before(job.folder, stem, name)
-        try:
-            pages = getattr(transcription, f"to_{name}")(job.folder / f"{stem}{FORMATS[name].ending}")
-        except InputError as error:
-            failed = failed or str(error)
-            continue
-        for stale in set(before) - set(pages or before):  # pages of a longer score that was here before
-            stale.unlink()
-    return failed
 
 
 def _sources(job: TranscriptionJob) -> list[Path]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from s2s_lib.metrics import KINDS, Mistake
 from s2s_lib.notes import Note, Performance, pedal_spans
+from s2s_lib.report.rolls import JUDGED, judged
 from s2s_lib.report.style import BLUE, GREY, LIGHT, ORANGE, SKY, VERMILION, pitch_name
 
 WIDTH, KEY, LEFT, FOOT = 1000, 8, 40, 34  # the drawing's width, a key's height, margins; in the drawing's own units
@@ -23,10 +24,10 @@ DEFS = (
     "</defs>"
 )
 LOOKS = {
-    "hit": (f'fill="{SKY}"', 0.9, "played and found"),
-    "found": (f'fill="{BLUE}"', 0.35, "its transcription"),
-    "missed": (f'fill="url(#s2s-missed)" stroke="{VERMILION}"', 0.9, "missed"),
-    "invented": ('fill="url(#s2s-invented)" stroke="black"', 0.9, "invented"),
+    "hit": (f'fill="{SKY}"', 0.9),
+    "found": (f'fill="{BLUE}"', 0.35),
+    "missed": (f'fill="url(#s2s-missed)" stroke="{VERMILION}"', 0.9),
+    "invented": ('fill="url(#s2s-invented)" stroke="black"', 0.9),
 }
 
 
@@ -46,17 +47,12 @@ def overlay_svg(
     start_s, end_s = window_s
     low, high = pitches or key_range((*ref.notes, *est.notes))
     kinds = {(KINDS[m.kind].group == "invented", m.note): KINDS[m.kind].name for m in reversed(mistakes)}
-    hit_ref, hit_est = set(pairs[:, 0].tolist()), set(pairs[:, 1].tolist())
-    groups: dict[str, list[Note]] = {name: [] for name in LOOKS}
-    for index, note in enumerate(ref.notes):
-        groups["hit" if index in hit_ref else "missed"].append(note)
-    for index, note in enumerate(est.notes):
-        groups["found" if index in hit_est else "invented"].append(note)
+    groups = judged(ref.notes, est.notes, pairs)
     height = KEY * (high - low + 1) + FOOT
     scale = (WIDTH - LEFT) / (end_s - start_s)
     parts = [_grid(low, high, start_s, end_s, scale), _pedal(ref, low, high, start_s, end_s, scale)]
     counts = {}
-    for name, (look, thickness, _) in LOOKS.items():
+    for name, (look, thickness) in LOOKS.items():
         shown = [note for note in groups[name] if note.onset_s < end_s and note.offset_s > start_s]
         bars = [
             _bar(note, high, start_s, scale, thickness, kinds.get((name in ("found", "invented"), note), ""))
@@ -123,9 +119,9 @@ def _pedal(ref: Performance, low: int, high: int, start_s: float, end_s: float, 
 def _legend(counts: dict[str, int]) -> str:
     swatches = "".join(
         f'<span style="white-space:nowrap"><svg width="26" height="12" style="vertical-align:middle">'
-        f'<rect x="1" y="{6 - 5 * thickness:.1f}" width="24" height="{10 * thickness:.1f}" {look}/></svg> {label}'
-        f"{'' if name == 'found' else f' ({counts[name]})'}</span>"
-        for name, (look, thickness, label) in LOOKS.items()
+        f'<rect x="1" y="{6 - 5 * thickness:.1f}" width="24" height="{10 * thickness:.1f}" {look}/></svg> '
+        f"{JUDGED[name]}{'' if name == 'found' else f' ({counts[name]})'}</span>"
+        for name, (look, thickness) in LOOKS.items()
     )
     pedal = '<span style="white-space:nowrap"><svg width="26" height="12" style="vertical-align:middle">'
     pedal += f'<rect x="1" y="3" width="24" height="6" fill="{GREY}"/></svg> sustain pedal down</span>'

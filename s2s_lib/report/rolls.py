@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
@@ -17,6 +18,13 @@ from s2s_lib.report.style import BLUE, GREY, ORANGE, SKY, VERMILION, Picture, pi
 
 EXCERPT_S = 20.0  # longer pieces are shown in part: notes must stay readable
 PEDAL_STRIP = 2.2  # height of the pedal's strip in semitones
+JUDGED = {"hit": "played and found", "found": "its transcription", "missed": "missed", "invented": "invented"}
+LOOKS = {
+    "hit": ({"facecolor": SKY, "edgecolor": "none"}, 0.9),
+    "found": ({"facecolor": BLUE, "edgecolor": "none"}, 0.35),
+    "missed": ({"facecolor": "white", "edgecolor": VERMILION, "hatch": "/////"}, 0.9),
+    "invented": ({"facecolor": ORANGE, "edgecolor": "black", "hatch": "xxxxx"}, 0.9),
+}  # and the bar's height in semitones
 
 
 def piano_roll(
@@ -55,27 +63,31 @@ def overlay_roll(
     length_s = max(ref.end_s, est.end_s)
     end_s = min(start_s + seconds, max(length_s, start_s + 1.0))
     pairs = metrics.match(ref.notes, est.notes, evaluation or EvaluationConfig())
-    hit_ref, hit_est = set(pairs[:, 0]), set(pairs[:, 1])
-    hits = [note for i, note in enumerate(ref.notes) if i in hit_ref]
-    missed = [note for i, note in enumerate(ref.notes) if i not in hit_ref]
-    invented = [note for j, note in enumerate(est.notes) if j not in hit_est]
-    found = [note for j, note in enumerate(est.notes) if j in hit_est]
-    looks = (
-        (hits, {"facecolor": SKY, "edgecolor": "none"}, 0.9, "played and found"),
-        (found, {"facecolor": BLUE, "edgecolor": "none"}, 0.35, "its transcription"),
-        (missed, {"facecolor": "white", "edgecolor": VERMILION, "hatch": "/////"}, 0.9, "missed"),
-        (invented, {"facecolor": ORANGE, "edgecolor": "black", "hatch": "xxxxx"}, 0.9, "invented"),
-    )
+    groups = judged(ref.notes, est.notes, pairs)
     low, high = _range(_within((*ref.notes, *est.notes), start_s, end_s))
     ax = ax or Picture(9, _height(low, high), f"Piano roll of played and transcribed notes: {title}").subplots()
     handles = []
-    for notes, look, height, label in looks:
-        shown = _within(notes, start_s, end_s)
+    for name, (look, height) in LOOKS.items():
+        shown = _within(groups[name], start_s, end_s)
         ax.add_collection(_bars(shown, look, height))
-        handles.append(Patch(**look, linewidth=0.8, label=f"{label}" + ("" if notes is found else f" ({len(shown)})")))
+        label = JUDGED[name] + ("" if name == "found" else f" ({len(shown)})")
+        handles.append(Patch(**look, linewidth=0.8, label=label))
     handles += _pedal_strip(ax, ref, low, start_s, end_s)
     _finish(ax, title, (low, high), (start_s, end_s), length_s, handles)
     return ax.figure
+
+
+def judged(ref: Sequence[Note], est: Sequence[Note], pairs: np.ndarray) -> dict[str, list[Note]]:
+    """Notes by what became of them, under the names in JUDGED: played ones are hits or missed, transcribed ones found
+    or invented. pairs: (k, 2) matched notes as indices (ref, est).
+    """
+    hit_ref, hit_est = set(pairs[:, 0].tolist()), set(pairs[:, 1].tolist())
+    groups: dict[str, list[Note]] = {name: [] for name in JUDGED}
+    for index, note in enumerate(ref):
+        groups["hit" if index in hit_ref else "missed"].append(note)
+    for index, note in enumerate(est):
+        groups["found" if index in hit_est else "invented"].append(note)
+    return groups
 
 
 def _within(notes: Sequence[Note], start_s: float, end_s: float) -> list[Note]:
@@ -125,7 +137,7 @@ def _finish(
     """Labels, limits and legend; the title says which excerpt is shown when it is one."""
     start_s, end_s = window_s
     if start_s > 0 or end_s < length_s - 0.05:
-        title = f"{title} (excerpt: {start_s:g}–{end_s:g} s of {length_s:.0f} s)".strip()
+        title = f"{title} (excerpt: {round(start_s, 1):g}–{round(end_s, 1):g} s of {length_s:.0f} s)".strip()
     plain(ax, title, "time (s); bars end where keys are released", "key")
     pitch_axis(ax, *pitches)
     ax.set_ylim(pitches[0] - 0.5 - 1.2 * PEDAL_STRIP, pitches[1] + 0.5)

@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from s2s_lib.wording import aligned
 
@@ -20,7 +22,7 @@ BLUE, SKY, ORANGE, VERMILION, GREEN, PINK = "#0072B2", "#56B4E9", "#E69F00", "#D
 GREY, LIGHT = "#666666", "#DDDDDD"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, VERMILION, SKY)
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")  # the second sign beside colour, also seen in grey print
-DPI = 110
+DPI, COLOURS = 110, 256
 NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 
@@ -35,10 +37,18 @@ class Picture(Figure):
         return f"<Picture: {self.alt}>"
 
     def png(self) -> bytes:
-        """The picture as PNG bytes; the same picture gives the same bytes."""
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", metadata={"Software": None, "Description": self.alt})
-        return buffer.getvalue()
+        """The picture as PNG bytes; the same picture gives the same bytes.
+
+        Its colours are brought down to 256, the best for this picture, which no eye tells apart in a figure and which
+        makes the file two to three times smaller.
+        """
+        drawn, packed = io.BytesIO(), io.BytesIO()
+        self.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+        colours = Image.open(drawn).convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        text = PngInfo()
+        text.add_itxt("Description", self.alt)
+        colours.save(packed, format="png", optimize=True, pnginfo=text)
+        return packed.getvalue()
 
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
         return self.png(), {"alt": self.alt}

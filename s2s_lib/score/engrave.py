@@ -16,6 +16,7 @@ STAFF_SCALE = 88  # percent of Verovio's staff of 7.2 mm
 OPTIONS = {
     "mmOutput": True, "svgViewBox": True, "scaleToPageSize": True, "scale": STAFF_SCALE, "xmlIdSeed": 1,
     "footer": "none", "justifyVertically": True, "justificationMaxVertical": 0.15, "breaksNoWidow": True,
+    "smuflTextFont": "none",
 }  # fmt: skip
 PAGE = '#set page(width: {width}mm, height: {height}mm, margin: 0mm)\n#set image(width: 100%, format: "svg")\n'
 
@@ -33,7 +34,9 @@ class Engraving:
         self._fonts = Path(verovio.__file__).parent / "data"
         margin = round(min(150.0, width_mm * 0.6))  # tenths of a millimetre, as all of Verovio's page sizes
         margins = {f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")}
-        self._toolkit = verovio.toolkit()
+        # by default only the thread that imported Verovio finds its fonts, and JupyterLab has widgets run in others
+        self._toolkit = verovio.toolkit(False)
+        self._toolkit.setResourcePath(str(self._fonts))
         self._toolkit.setOptions(
             {**OPTIONS, **margins, "pageWidth": round(width_mm * 10), "pageHeight": round(height_mm * 10)}
         )
@@ -45,8 +48,11 @@ class Engraving:
         return self._toolkit.getPageCount()
 
     def svg(self, page: int) -> str:
-        """A page as SVG, which scales with what it stands in; its elements have the ids that `timemap` names."""
-        return self._toolkit.renderToSVG(page)
+        """A page as SVG, which scales with what it stands in; its elements have the ids that `timemap` names.
+
+        It needs no music font: signs within text, such as the note of a tempo, are drawn as outlines.
+        """
+        return plain_text(self._toolkit.renderToSVG(page), self._fonts)
 
     def png(self, page: int, width: int = 1240) -> bytes:
         """A page as a PNG picture, `width` pixels wide."""
@@ -66,7 +72,7 @@ class Engraving:
 
     def _typeset(self, pages: Iterable[int], kind: str, **options: Any) -> bytes:
         typst = _library("typst", kind)
-        drawings = {str(page): plain_text(self.svg(page), self._fonts) for page in pages}
+        drawings = {str(page): self.svg(page) for page in pages}
         source = PAGE.format(width=self._size_mm[0], height=self._size_mm[1])
         source += "\n#pagebreak()\n".join(f'#image(bytes(sys.inputs.at("{page}")))' for page in drawings)
         return typst.compile(source.encode(), format=kind, sys_inputs=drawings, **options)

@@ -1,6 +1,6 @@
 """A recording, or a MIDI performance, to its notes, its score and files of every kind that hold them."""
 
-from s2s_lib.transcription.formats import FORMATS, missing_package, page_paths, written_before
+from s2s_lib.transcription.formats import FORMATS, missing_package, page_paths, write_files, written_before
 from s2s_lib.transcription.recording import (
     ENDINGS,
     load_transcriber,
@@ -22,5 +22,6 @@ __all__ = [
     "read_performance",
     "transcribe",
     "wishes",
+    "write_files",
     "written_before",
 ]

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2s_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from s2s_lib.transcription.result import Transcription
 
 
 @dataclass(frozen=True)
@@ -46,3 +53,29 @@ def written_before(folder: Path, stem: str, name: str) -> list[Path]:
     pages = r"-\d+" if FORMATS[name].paged else ""
     pattern = re.compile(re.escape(stem) + pages + re.escape(FORMATS[name].ending))
     return sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
+
+
+def write_files(
+    transcription: Transcription, formats: Sequence[str], folder: Path, stem: str | None = None
+) -> list[Path]:
+    """Writes a transcription into a folder as STEM, by default its recording's; returns the files, each page its own.
+
+    Pages that a longer score left there under the same name are removed. A format that can't be written costs the
+    others nothing: the first InputError is raised once they are there.
+    """
+    files: list[Path] = []
+    failed = None
+    stem = stem or Path(transcription.source.name).stem
+    for name in dict.fromkeys(formats):
+        before, path = written_before(folder, stem, name), folder / f"{stem}{FORMATS[name].ending}"
+        try:
+            written = getattr(transcription, f"to_{name}")(path) or [path]
+        except InputError as error:
+            failed = failed or error
+            continue
+        for stale in set(before) - set(written):
+            stale.unlink()
+        files += written
+    if failed is not None:
+        raise failed
+    return files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, EvaluationConfig, Transcr
 from s2s_lib.pianos import Piano
 from s2s_lib.render import render
 from s2s_lib.soundfonts import find_soundfonts
-from s2s_lib.transcription.formats import FORMATS
 from s2s_lib.transcription.recording import load_transcriber, wishes
 from s2s_lib.transcription.result import Source, Transcription
 
@@ -60,12 +58,3 @@ def hear(config: Config, audio: str | Path | None = None) -> Heard:
     else:
         title, name, waveform = Path(audio).stem, Path(audio).name, read_audio(audio, rate)
     return Heard(title, name, waveform, rate, transcriber.hear(waveform, rate, EvaluationConfig()))
-
-
-def write_files(transcription: Transcription, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Writes a transcription into a folder, named after its recording; returns the files, each page its own."""
-    files = []
-    for name in dict.fromkeys(formats):
-        path = folder / f"{Path(transcription.source.name).stem}{FORMATS[name].ending}"
-        files += getattr(transcription, f"to_{name}")(path) or [path]
-    return files

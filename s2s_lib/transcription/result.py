@@ -125,8 +125,9 @@ class Transcription:
     @cached_property
     def engraving(self) -> Engraving:
         """The score's engraved pages."""
+        source = self.musicxml  # which names the input itself where it is refused
         with self._named():
-            return Engraving(self.musicxml)
+            return Engraving(source)
 
     @cached_property
     def svgs(self) -> list[str]:

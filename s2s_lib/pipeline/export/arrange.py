@@ -79,6 +79,14 @@ def plain_copy(notebook: NotebookNode, audio: bool = True) -> list[NotebookNode]
     return [_copy(cell, audio) for cell in notebook.cells if MARKER not in cell.metadata.get("tags", ())]
 
 
+def players(notebook: NotebookNode) -> list[str]:
+    """The HTML of all players in a notebook's outputs."""
+    shown = [
+        output.get("data", {}).get("text/html", "") for cell in notebook.cells for output in cell.get("outputs", ())
+    ]
+    return [found[0] for html in shown for found in AUDIO.finditer(html)]
+
+
 def _reached(notebook: NotebookNode, failure: Failure | None) -> Iterator[NotebookNode]:
     """The cells of a page: those up to the failed one."""
     for index, cell in enumerate(notebook.cells):
