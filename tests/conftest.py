@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from trainings import Runs
 from s2s_lib import Config, RunResult, run_pipeline
 from s2s_lib.cli import main
 from s2s_lib.data import generate
+
+if TYPE_CHECKING:
+    from lab import Lab
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "parameters" / "tiny.yaml"
@@ -96,6 +100,15 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """The whole chain on tiny parameters: generate, train, evaluate, as `s2s run` does it."""
     config = Config.load(TINY, {"output": {"name": "tiny", "output_dir": str(tmp_path_factory.mktemp("runs"))}})
     return run_pipeline(config)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab over the folders of all tests, and one browser to look at it."""
+    from lab import opened_lab  # which asks this module where the project is
+
+    with opened_lab(tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("lab")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -187,7 +187,14 @@ def test_curve_of_all_pieces() -> None:
 
 def test_figures_say_when_nothing_was_kept() -> None:
     assert "no probabilities were kept" in texts(report.threshold_figure(evaluation(kept=False)))
-    assert "in force: 0.30" in texts(report.threshold_figure(evaluation()))
+    picture = report.threshold_figure(evaluation())
+    assert "in force: 0.30" in texts(picture)
+    left = picture.axes[0]
+    (recall, precision) = next(line.get_xydata()[0] for line in left.lines if line.get_marker() == "*")
+    (low, high), sides = left.get_xlim(), left.get_ylim()
+    assert sides == (low, high)
+    assert low < min(recall, precision) <= max(recall, precision) < high
+    assert low <= 0.9, "also where a threshold makes no mistake, as here"
 
 
 def test_mistakes_figure_and_table_count_alike() -> None:

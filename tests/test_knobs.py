@@ -77,12 +77,16 @@ def test_the_desk_shows_what_its_knobs_say(shown: list[Any]) -> None:
     desk.show()
     assert shown[1].alt.endswith("p0 before and after: nothing is turned")
     assert desk.start.disabled
+    assert desk.knobs["direct_db"].disabled, "without a room"
+    assert desk.knobs["snr_db"].disabled, "without noise"
     for name, value in TURNED.items():
         shown.clear()
         desk.knobs[name].value = value
         assert [type(thing).__name__ for thing in shown] == ["Picture", "HTML"]
         assert shown[0].alt.endswith(described(desk.turned_to()))
     assert desk.turned_to() == Knobs(**TURNED)
+    assert desk.preset.value is None, "it is no setting of the menu any more"
+    assert not desk.knobs["direct_db"].disabled
     shown.clear()
     desk.preset.value = "an old tape"
     assert desk.turned_to() == PRESETS["an old tape"]

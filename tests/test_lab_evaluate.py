@@ -7,64 +7,85 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from lab import click, needs_browser, opened_lab, put_notebook, wait, wait_for_run
+from lab import Hands, Lab, needs_browser, prelude, put_notebook, wait
 
-from s2s_lib.compose.bwv846 import bwv846
-from s2s_lib.notes import Performance, write_midi
+from s2s_lib.notes import write_midi
 
 pytest.importorskip("selenium", reason="needs selenium")
 pytestmark = needs_browser
 
-NAME, SECONDS = "03_evaluate.ipynb", 6.0
+NAME, PIECES = "03_evaluate.ipynb", {"longer": 6.0, "shorter": 4.0}  # seconds in which notes begin
+END, RIGHT, LEFT = "\ue010", "\ue014", "\ue012"  # WebDriver's keys
 ROLL = "const svg = document.querySelector('.widget-html svg[role=img]'); return svg && svg.outerHTML"
 SCORES = "return [...document.querySelectorAll('.widget-html caption')].map(e => e.innerText).join(' ')"
-SOUND = "const sound = document.querySelector('.widget-html audio'); return sound && sound.duration"
+# its label, and its length in seconds once the browser has decoded it
+SOUND = """
+const sound = document.querySelector(".widget-html audio");
+return sound && sound.duration > 1 ? [sound.getAttribute("aria-label"), sound.duration] : null;
+"""
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A working folder with the notebook, which is to score the released model on six seconds of music."""
-    piece = bwv846().performance
-    write_midi(tmp_path / "prelude.mid", Performance(tuple(n for n in piece.notes if n.onset_s < SECONDS), piece.pedal))
-    judged = {"midi": [str(tmp_path / "prelude.mid")], "model_path": "released"}
-    put_notebook(NAME, tmp_path, evaluation=judged, output={"output_dir": str(tmp_path)})
-    return tmp_path
+def notebook(tmp_path: Path) -> Path:
+    """The notebook, which is to score the released model on a few seconds of music."""
+    for name, seconds in PIECES.items():
+        write_midi(tmp_path / f"{name}.mid", prelude(seconds))
+    judged = {"midi": [str(tmp_path / f"{name}.mid") for name in PIECES], "model_path": "released"}
+    return put_notebook(NAME, tmp_path, evaluation=judged, output={"output_dir": str(tmp_path)})
 
 
-def slider(browser: Any, label: str) -> Any:
-    """The first handle of the slider with this label."""
-    rows = browser.find_elements("css selector", ".widget-slider")
-    (row,) = [row for row in rows if row.text.startswith(label)]
-    return row.find_element("css selector", ".noUi-handle")
+def written(hands: Hands) -> int:
+    return int(re.search(r"(\d+) written", hands.js(SCORES))[1])
 
 
-def test_explorer_answers(folder: Path) -> None:
-    from selenium.webdriver.common.keys import Keys
+def roll_after(hands: Hands, before: str) -> str:
+    """The drawing, once it is another one."""
+    return wait("another drawing", lambda: (now := hands.js(ROLL)) != before and now)
 
-    with opened_lab(folder, NAME) as browser:
 
-        def written() -> int:
-            return int(re.search(r"(\d+) written", browser.execute_script(SCORES))[1])
-
-        before = wait_for_run(browser, lambda: browser.execute_script(ROLL))
-        in_force = written()
+def test_explorer_answers(lab: Lab, notebook: Path) -> None:
+    with lab.running(notebook) as hands:
+        hands.wait_for_run()
+        before, in_force = hands.js(ROLL), written(hands)
         assert before.count("<title>") > in_force > 0
 
-        slider(browser, "onset threshold").send_keys(Keys.END)  # as sure as never
-        wait("the notes to go", lambda: written() == 0, 60)
-        assert 'class="s2s-found"' in (gone := browser.execute_script(ROLL))
+        hands.slide("onset threshold", END)  # as sure as never
+        wait("the notes to go", lambda: written(hands) == 0)
+        gone = roll_after(hands, before)
+        assert 'class="s2s-found"' in gone
         assert gone.count("<title>") < before.count("<title>")
 
-        click(browser, "back to the one in force", ".widget-button")
-        wait("the drawing to be as before", lambda: browser.execute_script(ROLL) == before, 60)
-        assert written() == in_force
+        hands.press("back to the one in force")
+        assert roll_after(hands, gone) == before
+        assert written(hands) == in_force
 
-        slider(browser, "from, to").send_keys(Keys.ARROW_RIGHT * 20)  # tenths of a second
-        wait("the drawing to be zoomed", lambda: browser.execute_script(ROLL) != before, 60)
-        assert written() == in_force
+        hands.slide("from, to (s)", RIGHT * 20)  # tenths of a second
+        later = roll_after(hands, before)
+        hands.slide("from, to (s)", LEFT * 20, handle=1)
+        assert roll_after(hands, later) != before
+        assert written(hands) == in_force
+        listen(hands)
 
-        click(browser, "both", ".widget-button")
-        assert wait("a player", lambda: browser.execute_script(SOUND), 60) > 1
+        hands.choose("piece", other_piece(hands))
+        wait("another piece", lambda: written(hands) != in_force)
+        assert hands.js(ROLL) != before
+        assert hands.js(SOUND) is None, "the sound of the piece before is gone"
+        assert hands.untouched() == []
+
+
+def listen(hands: Hands) -> None:
+    """Each button brings a sound of its own, as long as what is shown."""
+    lengths = set()
+    for button, said in {"audio": ": audio", "transcription": ": transcription", "both": "left ear"}.items():
+        hands.press(button)
+        _, seconds = wait(
+            f"the sound {said}", lambda said=said: (s := hands.js(SOUND)) and said in s[0] and "2.0" in s[0] and s
+        )
+        lengths.add(round(seconds))
+    assert len(lengths) == 1
+
+
+def other_piece(hands: Hands) -> str:
+    return [e.text for e in hands.control("piece").find_elements("css selector", "option")][1]

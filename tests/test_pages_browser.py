@@ -5,26 +5,36 @@ Needs selenium, Chromium and its driver; skipped where they are not installed.
 
 from __future__ import annotations
 
-import shutil
+import functools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Outcome
+import soundfile
+from lab import chromium, needs_browser, pictures, prelude, sounds, wait
+from runs_on_disk import three_runs
+from small import TUNE, small_config
 
-from s2s_lib import RunResult
+from s2s_lib import Config, RunResult
+from s2s_lib.notes import write_midi
+from s2s_lib.pipeline import ReportJob, run_benchmark, run_comparison, share_run
+from s2s_lib.pipeline.single import run_single
+from s2s_lib.pretrained import build_model
+from s2s_lib.report import resynthesise, score_page
+from s2s_lib.transcription import read_performance
 
-selenium = pytest.importorskip("selenium", reason="needs selenium")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its driver")
+pytest.importorskip("selenium", reason="needs selenium")
+pytestmark = needs_browser
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-PHONE, WIDE = 390, 1600
+PHONE, WIDE, RATE = 390, 1600, 16000
 STAGES = ("generate", "train", "evaluate")
+OTHERS = ("all stages", "transcribe", "compare", "benchmark")
+SCREENS = [(PHONE, "dark"), (WIDE, "light"), (PHONE, "light"), (WIDE, "dark")]
+SEEN = [(name, *screen) for name in STAGES for screen in SCREENS]
+SEEN += [(name, *screen) for name in OTHERS for screen in SCREENS[:2]]
 LAID_OUT = """
 const inside = (element) => {  // whether a box around it scrolls by itself
   for (let box = element.parentElement; box; box = box.parentElement)
@@ -39,38 +49,16 @@ return {
   requested: performance.getEntriesByType("resource").map((e) => e.name).filter((name) => !name.startsWith("data:")),
 };
 """
-PICTURES = """
-const done = arguments[0];
-Promise.all([...document.images].map(async (image) => {
-  await image.decode();
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [160, 120];
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  pen.drawImage(image, 0, 0, 160, 120);
-  const colours = new Set(new Uint32Array(pen.getImageData(0, 0, 160, 120).data.buffer));
-  return { width: image.naturalWidth, shown: image.getBoundingClientRect().width, colours: colours.size };
-})).then(done);
-"""
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium without a network, its console and its network log on."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(service=webdriver.ChromeService(DRIVER), options=options)
-    driver.execute_cdp_cmd("Network.enable", {})
-    cut = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
-    driver.execute_cdp_cmd("Network.emulateNetworkConditions", cut)
-    try:
+    """Chromium without a network."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        driver.execute_cdp_cmd("Network.enable", {})
+        cut = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+        driver.execute_cdp_cmd("Network.emulateNetworkConditions", cut)
         yield driver
-    finally:
-        driver.quit()
 
 
 def show(browser: Any, page: Path, width: int, scheme: str) -> None:
@@ -86,8 +74,6 @@ def show(browser: Any, page: Path, width: int, scheme: str) -> None:
 
 def requests(browser: Any) -> list[str]:
     """Addresses that the browser asked for since the page was opened, the page itself and what it holds left out."""
-    import json
-
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [message for message in messages if message["method"] == "Network.requestWillBeSent"]
     addresses = [message["params"]["request"]["url"] for message in sent]
@@ -100,23 +86,65 @@ def brightness(colour: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def pages(chain: RunResult) -> dict[str, Path]:
-    return chain.reports
+def page(chain: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives the page of that name, made when it is asked for."""
+    folder = tmp_path_factory.mktemp("pages")
+    makers = {
+        "all stages": lambda: share(folder, chain.run_dir),
+        "transcribe": lambda: transcribe(folder),
+        "compare": lambda: compare(folder),
+        "benchmark": lambda: bench(folder),
+    }
+    return functools.cache(lambda name: chain.reports[name] if name in STAGES else makers[name]())
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (PHONE, "dark"), (WIDE, "light"), (WIDE, "dark")])
-def test_page_is_readable_offline(browser: Any, pages: dict[str, Path], stage: str, width: int, scheme: str) -> None:
-    show(browser, pages[stage], width, scheme)
+def config(folder: Path, name: str, **sections: dict[str, Any]) -> Config:
+    return Config.resolve({"output": {"output_dir": str(folder), "name": name}}, sections)
+
+
+def share(folder: Path, run_dir: Path) -> Path:
+    """All stages in one file."""
+    return share_run(ReportJob(str(run_dir), folder, ("html",), folder / "all.html")).files[0]
+
+
+def transcribe(folder: Path) -> Path:
+    """A recording of six seconds."""
+    soundfile.write(folder / "prelude.flac", resynthesise(prelude(6), RATE), RATE)
+    heard = config(folder, "transcription", transcription={"audio": str(folder / "prelude.flac")})
+    return run_single("04_transcribe", heard, "transcribe")
+
+
+def compare(folder: Path) -> Path:
+    """Three runs."""
+    return run_comparison(config(folder, "comparison", comparison={"runs": three_runs(folder)}))
+
+
+def bench(folder: Path) -> Path:
+    """A model that knows nothing, alone, on a short tune."""
+    build_model(small_config(folder)).save_pretrained(folder / "tiny")
+    write_midi(folder / "music" / "tune.mid", TUNE)
+    settings = {
+        "model_path": str(folder / "tiny"), "midi_dir": str(folder / "music"), "soundfont": "embedded", "peers": [],
+        "seconds": 2.0, "resamples": 100, "robustness_pieces": 1, "noise_snr_db": [20.0, 10.0],
+        "reverb_seconds": [0.3], "detune_cents": [20.0], "gain_db": [-12.0],
+    }  # fmt: skip
+    return run_benchmark(config(folder, "bench", benchmark=settings, model={"device": "cpu"}))[1]
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), SEEN)
+def test_page_is_readable_offline(
+    browser: Any, page: Callable[[str], Path], name: str, width: int, scheme: str
+) -> None:
+    show(browser, page(name), width, scheme)
     laid_out = browser.execute_script(LAID_OUT)
     assert laid_out["wide"] is False, "the page scrolls sideways"
     assert laid_out["sticking"] == []
     assert laid_out["requested"] == []
     ink, paper = map(brightness, laid_out["contrast"])
     assert (ink > 200 and paper < 60) if scheme == "dark" else (ink < 60 and paper > 200)
-    pictures = browser.execute_async_script(PICTURES)
-    assert pictures
-    for picture in pictures:
+    seen = pictures(browser)
+    assert seen
+    for picture in seen:
         assert picture["width"] > 300
         assert picture["colours"] > 5, "blank"
         assert picture["shown"] >= (0.69 * picture["width"] if width == PHONE else 300)  # letters stay legible
@@ -125,8 +153,8 @@ def test_page_is_readable_offline(browser: Any, pages: dict[str, Path], stage: s
 
 
 @pytest.mark.parametrize("width", [PHONE, WIDE])
-def test_folds_open_on_a_click(browser: Any, pages: dict[str, Path], width: int) -> None:
-    show(browser, pages["evaluate"], width, "light")
+def test_folds_open_on_a_click(browser: Any, page: Callable[[str], Path], width: int) -> None:
+    show(browser, page("evaluate"), width, "light")
     folds = browser.find_elements("css selector", "details.code")
     assert folds
     fold = folds[-1]
@@ -139,8 +167,8 @@ def test_folds_open_on_a_click(browser: Any, pages: dict[str, Path], width: int)
     assert code.text.strip()
 
 
-def test_contents_lead_to_their_places(browser: Any, pages: dict[str, Path]) -> None:
-    show(browser, pages["evaluate"], PHONE, "light")
+def test_contents_lead_to_their_places(browser: Any, page: Callable[[str], Path]) -> None:
+    show(browser, page("evaluate"), PHONE, "light")
     link = browser.find_element("css selector", "nav li:last-child a")
     browser.execute_script("arguments[0].click()", link)
     target = link.get_attribute("href").partition("#")[2]
@@ -149,29 +177,40 @@ def test_contents_lead_to_their_places(browser: Any, pages: dict[str, Path]) -> 
     assert browser.execute_script("return scrollY") > 1000
 
 
-def test_sounds_can_be_decoded(browser: Any, pages: dict[str, Path]) -> None:
-    show(browser, pages["generate"], WIDE, "light")
-    length = """
-    const done = arguments[0], sounds = [...document.querySelectorAll("audio")];
-    Promise.all(sounds.map((sound) => new Promise((resolve) => {
-      sound.onloadedmetadata = () => resolve(sound.duration);
-      sound.onerror = () => resolve(-1);
-      sound.preload = "metadata";
-      sound.load();
-    }))).then(done);
-    """
-    durations = browser.execute_async_script(length)
+@pytest.mark.parametrize("name", ["generate", "transcribe", "compare"])
+def test_sounds_can_be_decoded(browser: Any, page: Callable[[str], Path], name: str) -> None:
+    show(browser, page(name), WIDE, "light")
+    durations = sounds(browser)
     assert durations
     assert min(durations) > 0.5
 
 
-def test_shared_page_of_all_stages_is_readable_on_a_phone(
-    browser: Any, chain: RunResult, s2s: Callable[..., Outcome], tmp_path: Path
-) -> None:
-    assert s2s("report", str(chain.run_dir), "-o", "all.html").code == 0
-    show(browser, tmp_path / "all.html", PHONE, "dark")
-    laid_out = browser.execute_script(LAID_OUT)
-    assert laid_out["wide"] is False
-    assert laid_out["sticking"] == []
-    assert requests(browser) == []
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The score of the whole prelude on a page, with its first seconds to listen to."""
+    folder = tmp_path_factory.mktemp("music")
+    write_midi(folder / "prelude.mid", prelude(1000))
+    heard = SimpleNamespace(waveform=resynthesise(prelude(4), RATE), sample_rate=RATE)
+    page = score_page(heard, read_performance(folder / "prelude.mid"), 4.0).data
+    (folder / "prelude.html").write_text(f"<!DOCTYPE html><meta charset='utf-8'><body>{page}", encoding="utf-8")
+    return folder / "prelude.html"
+
+
+def test_pages_turn_and_notes_light_up(browser: Any, music: Path) -> None:
+    show(browser, music, PHONE, "light")
+    back, on = browser.find_elements("css selector", ".s2s-turner button")
+    place = browser.find_element("css selector", ".s2s-turner span")
+    pages = browser.find_elements("css selector", ".s2s-page")
+    assert len(pages) == 2
+    for button, number in ((on, 2), (back, 1), (on, 2)):
+        button.click()
+        assert place.text == f"page {number} of 2"
+        assert [page.is_displayed() for page in pages].index(True) == number - 1
+    browser.execute_script("const [sound] = document.querySelectorAll('audio'); sound.muted = true; sound.play()")
+    wait("notes to light up", lambda: browser.find_elements("css selector", ".s2s-lit"))
+    assert place.text.startswith("page 1 "), "where the music is"
+    browser.execute_script("document.querySelector('audio').pause()")
+    notes = browser.find_elements("css selector", ".s2s-page:not(.s2s-away) g.note")
+    browser.execute_script("arguments[0].dispatchEvent(new Event('click'))", notes[-1])
+    times = "return [...document.querySelectorAll('audio')].map((sound) => sound.currentTime)"
+    wait("both sounds to go there", lambda: min(browser.execute_script(times)) > 2)

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from matplotlib import path as outlines
 from matplotlib.collections import PatchCollection
+from PIL import Image
 
 from s2s_lib import metrics, report
 from s2s_lib.config import Config
@@ -154,6 +155,22 @@ def test_every_figure_is_a_labelled_picture_that_leaks_nothing(name):
 
 def test_the_same_figure_gives_the_same_bytes():
     assert report.dashboard(EVALUATION).png() == report.dashboard(EVALUATION).png()
+
+
+def test_pictures_are_packed_without_a_visible_change() -> None:
+    picture = report.Picture(6, 4, "A “field” of colours")
+    picture.set_layout_engine("none")  # which would move things from one drawing to the next
+    ax = picture.subplots()
+    ax.imshow(np.random.default_rng(1).random((40, 60)), cmap="magma")
+    ax.plot(range(60), np.linspace(0, 39, 60), color="white", label="a line")
+    ax.legend()
+    drawn, packed = io.BytesIO(), Image.open(io.BytesIO(picture.png()))
+    picture.savefig(drawn, format="png")
+    change = np.abs(np.asarray(Image.open(drawn).convert("RGB"), float) - np.asarray(packed.convert("RGB"), float))
+    assert change.mean() < 1
+    assert np.quantile(change, 0.99) < 8
+    assert len(picture.png()) < 0.6 * len(drawn.getvalue())
+    assert packed.text["Description"] == picture.alt
 
 
 def test_piano_roll_shows_every_note_and_the_pedal():

@@ -30,8 +30,8 @@ from s2s_lib.report.transcription import bar_lines, key_spectrogram, performed_t
 from s2s_lib.score import Engraving, Wishes, musicxml
 from s2s_lib.targets import Grid, Thresholds, encode
 from s2s_lib.transcribe import Probabilities
-from s2s_lib.transcription import Transcription
-from s2s_lib.transcription.listening import Heard, hear, write_files
+from s2s_lib.transcription import Transcription, write_files
+from s2s_lib.transcription.listening import Heard, hear
 from s2s_lib.transcription.result import Source
 
 RATE, FRAME_S = 16000, 0.02
@@ -242,6 +242,24 @@ def test_downloads_carry_the_files(found: Transcription, tmp_path: Path) -> None
 def test_pages_are_files_of_their_own(found: Transcription, tmp_path: Path) -> None:
     files = write_files(found, ["svg"], tmp_path)
     assert [file.suffix for file in files] == [".svg"] * found.engraving.pages
+
+
+def test_pages_of_a_longer_score_go_and_one_bad_format_costs_the_others_nothing(
+    found: Transcription, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stale, other = tmp_path / "a piece-77.svg", tmp_path / "a piece-77.png"
+    for file in (stale, other):
+        file.write_text("old")
+
+    def refuse(self: Transcription, path: Path) -> None:
+        raise InputError("no engraver.")
+
+    monkeypatch.setattr(Transcription, "to_musicxml", refuse)
+    with pytest.raises(InputError, match="no engraver"):
+        write_files(found, ["musicxml", "svg", "midi"], tmp_path)
+    assert not stale.exists()
+    assert other.exists()
+    assert {file.suffix for file in tmp_path.iterdir()} == {".svg", ".mid", ".png"}
 
 
 def uploaded(name: str, content: bytes) -> dict[str, object]:

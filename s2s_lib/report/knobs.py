@@ -19,7 +19,7 @@ from s2s_lib.augment.noise import Noise
 from s2s_lib.augment.room import Room
 from s2s_lib.report.augmentation import log_mel, mel_panel, players
 from s2s_lib.report.style import Picture
-from s2s_lib.report.widgets import interactive
+from s2s_lib.report.widgets import grid, interactive
 
 if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
@@ -34,13 +34,12 @@ TELEPHONE_HZ = (300.0, 3400.0)  # ITU-T G.712
 class Knobs:
     """How far each knob is turned; the defaults leave the sound as it is.
 
-    tuning_cents raises the pitch as a tape that runs faster does. bass_db and treble_db are the equaliser's, room_s the
-    room's decay over 60 dB (0: no room) and direct_db how much louder than its reverberation the piano itself is.
-    noise is a kind or "none", at snr_db. overdrive_db is how far the peaks are beyond the limit, level_db a change of
-    level, mp3_kbps a bit rate (0: not coded).
+    bass_db and treble_db are the equaliser's, room_s the room's decay over 60 dB (0: no room) and direct_db how much
+    louder than its reverberation the piano itself is. noise is a kind or "none", at snr_db. overdrive_db is how far
+    the peaks are beyond the limit, level_db a change of level. tuning_cents raises the pitch as a tape that runs
+    faster does, mp3_kbps is a bit rate (0: not coded).
     """
 
-    tuning_cents: float = 0.0
     bass_db: float = 0.0
     treble_db: float = 0.0
     room_s: float = 0.0
@@ -49,8 +48,9 @@ class Knobs:
     snr_db: float = 25.0
     overdrive_db: float = 0.0
     level_db: float = 0.0
-    telephone: bool = False
+    tuning_cents: float = 0.0
     mp3_kbps: int = 0
+    telephone: bool = False
 
 
 PRESETS = {
@@ -162,10 +162,11 @@ class Desk:
     def __init__(self, samples: Sequence[Sample]):
         import ipywidgets
 
-        look = {"style": {"description_width": "10em"}}
         self._samples, self._setting = samples, False
         self.piece = ipywidgets.Dropdown(options=[(s.id, i) for i, s in enumerate(samples)], description="piece")
-        self.start = ipywidgets.FloatSlider(0, min=0, max=1, step=1, description="from (s)", continuous_update=False)
+        self.start = ipywidgets.FloatSlider(
+            0, min=0, max=1, step=1, description="from (s)", continuous_update=False, readout_format=".0f"
+        )
         self.preset = ipywidgets.Dropdown(options=list(PRESETS), description="setting")
         self.knobs: dict[str, Any] = {
             name: ipywidgets.FloatSlider(
@@ -176,29 +177,28 @@ class Desk:
                 description=text,
                 continuous_update=False,
                 readout_format=".1f" if step < 1 else ".0f",
-                **look,
             )
             for name, (text, low, high, step) in SLIDERS.items()
         }
-        self.knobs["noise"] = ipywidgets.Dropdown(options=NOISES, description="noise", **look)
+        self.knobs["noise"] = ipywidgets.Dropdown(options=NOISES, description="noise")
         rates = [("not coded" if not rate else f"{rate} kbit/s", rate) for rate in RATES_KBPS]
-        self.knobs["mp3_kbps"] = ipywidgets.Dropdown(options=rates, description="MP3", **look)
-        self.knobs["telephone"] = ipywidgets.Checkbox(False, description="telephone", indent=True, **look)
+        self.knobs["mp3_kbps"] = ipywidgets.Dropdown(options=rates, description="MP3")
+        self.knobs["telephone"] = ipywidgets.Checkbox(False, description="telephone")
         self.output = ipywidgets.Output()
         self._limit_start()
         self.piece.observe(self._other_piece, names="value")
         self.preset.observe(self._preset_chosen, names="value")
-        for widget in (self.start, *self.knobs.values()):
-            widget.observe(lambda _: self.draw(), names="value")
+        self.start.observe(lambda _: self.draw(), names="value")
+        for widget in self.knobs.values():
+            widget.observe(self._knob_turned, names="value")
 
     def show(self) -> None:
         """Displays the desk."""
         import ipywidgets
 
-        width = {"layout": {"grid_template_columns": "repeat(auto-fit, minmax(19em, 1fr))", "max_width": "70em"}}
         above = ipywidgets.HBox([self.piece, self.start, self.preset], layout={"flex_flow": "row wrap"})
-        below = ipywidgets.GridBox([self.knobs[field.name] for field in fields(Knobs)], **width)
-        display(ipywidgets.VBox([above, below, self.output]))
+        knobs = grid([self.knobs[field.name] for field in fields(Knobs)])
+        display(ipywidgets.VBox([above, knobs, self.output]))
         self.draw()
 
     def turned_to(self) -> Knobs:
@@ -209,9 +209,12 @@ class Desk:
         """Shows and plays the piece as the knobs stand."""
         if self._setting:
             return
+        stand = self.turned_to()
+        self.knobs["direct_db"].disabled = not stand.room_s  # there is nothing for it to stand out from
+        self.knobs["snr_db"].disabled = stand.noise == QUIET
         with self.output:
             self.output.clear_output(wait=True)
-            show_turned(self._samples[self.piece.value], self.start.value, self.turned_to())
+            show_turned(self._samples[self.piece.value], self.start.value, stand)
 
     def _other_piece(self, _: Any) -> None:
         self._setting = True
@@ -224,8 +227,16 @@ class Desk:
         self.start.value, self.start.max = 0.0, max(0.0, sample.duration_s - EXCERPT_S)
         self.start.disabled = self.start.max == 0
 
+    def _knob_turned(self, _: Any) -> None:
+        """What is heard is none of the settings in the menu any more."""
+        if not self._setting:
+            self.preset.value = None
+            self.draw()
+
     def _preset_chosen(self, change: Any) -> None:
         """Turns all knobs at once, and draws once."""
+        if change["new"] is None:
+            return
         self._setting = True
         for name, widget in self.knobs.items():
             widget.value = getattr(PRESETS[change["new"]], name)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 THRESHOLDS = (np.arange(1, MAX_VELOCITY + 1) - 0.5) / MAX_VELOCITY  # the steps in which candidates are told apart
 MARKED = (0.1, 0.3, 0.5, 0.7, 0.9)
 AROUND = 4  # times the best F1's distance from 1 that the curve shows
+MARGIN = 0.02  # beside the threshold in force
+HIGHEST_START = 0.9  # of its axes, also where a threshold makes no mistake
 
 
 def threshold_figure(evaluation: Evaluation) -> Picture:
@@ -44,8 +46,11 @@ def threshold_figure(evaluation: Evaluation) -> Picture:
     curve = onset_curve(evaluation)
     own = kept[0].probabilities.thresholds.onset
     best = int(np.argmax([counts.f1 for counts in curve]))
-    _precision_recall(left, curve, own)
-    least = max(0.0, np.floor(10 * (1 - AROUND * (1 - curve[best].f1))) / 10)
+    here = curve[int(np.abs(THRESHOLDS - own).argmin())]
+    _precision_recall(left, curve, here, own)
+    around = 1 - AROUND * (1 - curve[best].f1)
+    beside = min(here.precision, here.recall) - MARGIN
+    least = max(0.0, np.floor(10 * min(HIGHEST_START, around, beside)) / 10)
     left.set(xlim=(least, 1.01), ylim=(least, 1.01))
     for name, look in (("precision", (ORANGE, "--")), ("recall", (VERMILION, ":")), ("f1", (BLUE, "-"))):
         values = [getattr(counts, name) if counts.est else np.nan for counts in curve]
@@ -71,7 +76,7 @@ def onset_curve(evaluation: Evaluation) -> list[metrics.Counts]:
     return total
 
 
-def _precision_recall(ax: Axes, curve: list[metrics.Counts], own: float) -> None:
+def _precision_recall(ax: Axes, curve: list[metrics.Counts], here: metrics.Counts, own: float) -> None:
     """The curve where anything was written, some thresholds named on it, the one in force marked."""
     ax.plot([c.recall for c in curve if c.est], [c.precision for c in curve if c.est], color=BLUE)
     for threshold in MARKED:
@@ -80,7 +85,6 @@ def _precision_recall(ax: Axes, curve: list[metrics.Counts], own: float) -> None
             ax.plot(counts.recall, counts.precision, "o", color=BLUE, markersize=4)
             ax.annotate(f"{threshold:g}", (counts.recall, counts.precision), xytext=(-4, -12),
                         textcoords="offset points", fontsize=8, ha="right")  # fmt: skip
-    here = curve[int(np.abs(THRESHOLDS - own).argmin())]
     label = f"threshold in force, {own:.2f}"
     ax.plot(here.recall, here.precision, "*", color=VERMILION, markersize=14, label=label)
     ax.legend(fontsize=8, frameon=False, loc="lower left", title="numbers: thresholds", title_fontsize=8)

@@ -12,7 +12,9 @@ from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS, Config, TranscriptionConfig
 from s2s_lib.errors import InputError
 from s2s_lib.report.pages import downloads, score_page
 from s2s_lib.report.transcription import key_name, notes_figure, recording_figure, score_table, tempo_figure
-from s2s_lib.transcription.listening import Heard, hear, write_files
+from s2s_lib.report.widgets import grid
+from s2s_lib.transcription import write_files
+from s2s_lib.transcription.listening import Heard, hear
 
 if TYPE_CHECKING:
     from s2s_lib.transcription import Transcription
@@ -36,23 +38,21 @@ class Desk:
         self._config, self._first = config, heard
         self.heard = heard
         self.transcription: Transcription | None = None
-        settings, look = config.transcription, {"style": {"description_width": "9em"}}
+        settings = config.transcription
         self.upload = ipywidgets.FileUpload(accept=AUDIO, description="another recording", layout={"width": "auto"})
         onset = heard.probabilities.thresholds.onset if settings.onset_threshold is None else settings.onset_threshold
         self.threshold = ipywidgets.FloatSlider(
-            onset, min=0.02, max=0.98, step=0.01, description="onset threshold", continuous_update=False, **look
+            onset, min=0.02, max=0.98, step=0.01, description="onset threshold", continuous_update=False
         )
         self.tempo = ipywidgets.BoundedFloatText(
-            settings.tempo_bpm or 0, min=0, max=400, description="tempo (0: as found)", **look
+            settings.tempo_bpm or 0, min=0, max=400, description="tempo (0: as found)"
         )
         metres = dict.fromkeys(filter(None, (*METRES, settings.time_signature)))
-        self.metre = _menu("metre", {name: name for name in metres}, settings.time_signature, look)
+        self.metre = _menu("metre", {name: name for name in metres}, settings.time_signature)
         keys = {key_name(name): name for name in (*MAJOR_KEYS, *MINOR_KEYS)}
-        self.key = _menu("key", keys, settings.key_signature, look)
-        self.smallest = ipywidgets.Dropdown(
-            options=SMALLEST, value=settings.smallest_note, description="smallest note", **look
-        )
-        self.pedal = ipywidgets.Checkbox(settings.pedal, description="write the pedal", indent=False)
+        self.key = _menu("key", keys, settings.key_signature)
+        self.smallest = ipywidgets.Dropdown(options=SMALLEST, value=settings.smallest_note, description="smallest note")
+        self.pedal = ipywidgets.Checkbox(settings.pedal, description="write the pedal")
         self.save = ipywidgets.Button(description="write the files")
         self.status, self.output, self.files = ipywidgets.Label(), ipywidgets.Output(), ipywidgets.Output()
         self._listen_to_widgets()
@@ -67,9 +67,9 @@ class Desk:
         """Displays the desk."""
         import ipywidgets
 
-        first, second = [self.upload, self.threshold, self.tempo], [self.metre, self.key, self.smallest]
-        last = [self.pedal, self.save, self.status]
-        display(ipywidgets.VBox([*map(ipywidgets.HBox, (first, second, last)), self.files, self.output]))
+        wishes = [self.metre, self.key, self.tempo, self.smallest, self.threshold, self.pedal]
+        first = ipywidgets.HBox([self.upload, self.save, self.status])
+        display(ipywidgets.VBox([first, grid(wishes), self.files, self.output]))
         self.draw()
 
     def settings(self) -> TranscriptionConfig:
@@ -88,19 +88,23 @@ class Desk:
         """Writes the score anew and shows it, or the sentence that says why there is none."""
         self.status.value = "writing the score …"
         with self.output:
-            try:
-                settings = self.settings()
-                self.transcription = found = self.heard.transcription(settings)
-                shown = [score_table(found), score_page(self.heard, found, settings.player_seconds)]
-                shown += [notes_figure(found), tempo_figure(found)]
-                shown += [recording_figure(self.heard)] if self.heard is not self._first else []
-            except InputError as error:
-                self.transcription, shown = None, []
-                self.status.value = str(error)
-            else:
-                self.status.value = f"{len(found.notes)} notes"
-            self.output.clear_output(wait=True)
-            display(*shown)
+            self._show_score()
+        self.save.disabled = self.transcription is None
+
+    def _show_score(self) -> None:
+        try:
+            settings = self.settings()
+            self.transcription = found = self.heard.transcription(settings)
+            shown = [score_table(found), score_page(self.heard, found, settings.player_seconds)]
+            shown += [notes_figure(found), tempo_figure(found)]
+            shown += [recording_figure(self.heard)] if self.heard is not self._first else []
+        except InputError as error:
+            self.transcription, shown = None, []
+            self.status.value = str(error)
+        else:
+            self.status.value = f"{len(found.notes)} notes"
+        self.output.clear_output(wait=bool(shown))  # else it waits for something to show
+        display(*shown)
 
     def _changed(self, _: Any) -> None:
         self.draw()
@@ -127,12 +131,12 @@ class Desk:
                 display(downloads(files))
 
 
-def _menu(description: str, options: dict[str, str], value: str | None, look: dict[str, Any]) -> Any:
+def _menu(description: str, options: dict[str, str], value: str | None) -> Any:
     """A menu whose first entry leaves the choice to the program."""
     import ipywidgets
 
     entries = [(FOUND, ""), *options.items()]  # None would leave the menu blank
-    return ipywidgets.Dropdown(options=entries, value=value or "", description=description, **look)
+    return ipywidgets.Dropdown(options=entries, value=value or "", description=description)
 
 
 def score_desk(heard: Heard, config: Config) -> Desk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython import get_ipython
 from IPython.display import display
@@ -12,6 +12,7 @@ from IPython.display import display
 from s2s_lib.report.players import player, resynthesise
 from s2s_lib.report.rolls import overlay_roll, piano_roll
 from s2s_lib.report.samples import score_excerpt
+from s2s_lib.report.transcription import key_name
 
 if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
@@ -32,11 +33,21 @@ def interactive() -> bool:
     return bool(kernel.get_parent("shell").get("content", {}).get("allow_stdin", False))
 
 
+def grid(widgets: Sequence[Any]) -> Any:
+    """Labelled widgets below each other, in two columns where there is room."""
+    import ipywidgets
+
+    for widget in widgets:
+        widget.style.description_width, widget.layout.width = "10.5em", "auto"
+    layout = {"grid_template_columns": "repeat(auto-fit, minmax(26em, 1fr))", "max_width": "70em"}
+    return ipywidgets.GridBox(list(widgets), layout=layout)
+
+
 def show_sample(sample: Sample) -> None:
     """A piece as piano roll, score if it was composed with one, and player."""
     performance = sample.performance()
     tempo = sample.tempo_bpm and f"{sample.tempo_bpm:.0f} bpm"
-    known = [sample.key, sample.time_signature, tempo, sample.complexity or sample.source]
+    known = [_key(sample), sample.time_signature, tempo, sample.complexity or sample.source]
     display(piano_roll(performance, f"{sample.id}: {_listed(known)}"))
     score = score_excerpt(sample)
     if score is not None:
@@ -58,8 +69,12 @@ def sample_browser(manifest: Manifest) -> None:
     """Menu of a split's pieces, for JupyterLab; nothing for a split without any."""
     if not manifest.samples:
         return
-    labels = [f"{s.id}  ({_listed([s.key, s.time_signature, f'{s.notes} notes'])})" for s in manifest.samples]
+    labels = [f"{s.id}  ({_listed([_key(s), s.time_signature, f'{s.notes} notes'])})" for s in manifest.samples]
     _browse(labels, lambda index: show_sample(manifest.samples[index]))
+
+
+def _key(sample: Sample) -> str | None:
+    return sample.key and key_name(sample.key)
 
 
 def _listed(values: Sequence[str | None]) -> str:
@@ -71,7 +86,8 @@ def _browse(labels: Sequence[str], show: Callable[[int], None]) -> None:
     """A menu with buttons for the next and previous entry above the output of `show`."""
     import ipywidgets
 
-    menu = ipywidgets.Dropdown(options=[(label, i) for i, label in enumerate(labels)], description="piece")
+    options = [(label, i) for i, label in enumerate(labels)]
+    menu = ipywidgets.Dropdown(options=options, description="piece", layout={"width": "32em"})
     back, on = ipywidgets.Button(description="previous"), ipywidgets.Button(description="next")
     output = ipywidgets.Output()
 
