@@ -97,6 +97,14 @@ def test_svg_scales_and_is_well_formed(engraving: Engraving) -> None:
     assert "font-face" not in words
 
 
+def test_svg_keeps_its_names_whatever_others_register(engraving: Engraving, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"http://www.w3.org/XML/1998/namespace": "xml", "urn:another": ""}
+    monkeypatch.setattr(ElementTree, "_namespace_map", known)
+    page = engraving.svg(1)
+    assert page.startswith("<svg")
+    assert "ns0" not in page
+
+
 def test_verovio_finds_nothing_wrong(capfd: pytest.CaptureFixture[str]) -> None:
     for seed, complexity in enumerate(("simple", "medium", "complex")):
         piece = compose(np.random.default_rng(seed), DatasetConfig(complexity=complexity))

@@ -12,13 +12,11 @@ from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-SVG = "http://www.w3.org/2000/svg"
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 TEXT_FONT = "Libertinus Serif, Times, serif"  # the first comes with Typst, so pages look alike everywhere
 MUSIC_FONT = "Leipzig"
 EM = 1000  # units of the music font's outlines
 
-ElementTree.register_namespace("", SVG)
-ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 Element = ElementTree.Element
 
 
@@ -54,6 +52,17 @@ def plain_text(svg: str, fonts: Path) -> str:
                 group = Element(f"{{{SVG}}}g")
                 group.extend(_laid_out(child, fonts))
                 parent[i] = group
+    return _written(root)
+
+
+def _written(root: Element) -> str:
+    """A drawing as text, SVG being its default namespace whatever others registered with ElementTree as theirs."""
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(f"{{{SVG}}}")
+        for name in [name for name in element.attrib if name.startswith(f"{{{XLINK}}}")]:
+            element.set(name.replace(f"{{{XLINK}}}", "xlink:"), element.attrib.pop(name))
+    root.set("xmlns", SVG)
+    root.set("xmlns:xlink", XLINK)
     return ElementTree.tostring(root, encoding="unicode")
 
 
