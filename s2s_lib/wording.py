@@ -1,4 +1,4 @@
-"""Words for a terminal and a page: counts, lists, tables of text."""
+"""Words for a terminal and a page: counts, lists, long names, tables of text."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ def counted(number: int, noun: str, grouping: str = "") -> str:
 def listed(names: Sequence[str]) -> str:
     """'a', 'a and b', 'a, b and c'."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def shortened(text: str, longest: int, gap: str = "…") -> str:
+    """The text; one that is longer than `longest` loses its middle, and `gap` stands there."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}{gap}{text[-half:]}"
 
 
 def aligned(rows: Sequence[Sequence[str]], text_columns: int = 1) -> list[str]:

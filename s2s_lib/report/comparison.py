@@ -13,7 +13,7 @@ from s2s_lib import metrics
 from s2s_lib.comparison import METRICS, common, differing
 from s2s_lib.report.style import BLUE, GREY, LIGHT, ORANGE, PALETTE, Picture, Table, plain
 from s2s_lib.report.summary import Summary
-from s2s_lib.wording import counted
+from s2s_lib.wording import counted, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,5 +243,4 @@ def _value(value: Any) -> str | None:
             if isinstance(value, float)
             else str(value)
         )
-    half = LONGEST_VALUE // 2
-    return text if len(text) <= LONGEST_VALUE else f"{text[:half]} … {text[-half:]}"
+    return shortened(text, LONGEST_VALUE, " … ")

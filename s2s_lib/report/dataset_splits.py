@@ -15,7 +15,7 @@ from s2s_lib.pianos import preset_shares
 from s2s_lib.report.style import BLUE, GREY, ORANGE, SKY, Picture, nothing, plain
 from s2s_lib.soundfonts import split_soundfonts
 from s2s_lib.strings import MODELLED
-from s2s_lib.wording import counted, listed
+from s2s_lib.wording import counted, listed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -207,16 +207,10 @@ def _column(ax: Axes, split: Split, lines: list[tuple[str, Played | None]]) -> N
 
 
 def _labels(ax: Axes, lines: list[tuple[str, Played | None]]) -> None:
-    ax.set_yticks(range(len(lines)), [_short(label) for label, _ in lines], fontsize=7.5)
+    ax.set_yticks(range(len(lines)), [shortened(label, LONGEST_LABEL) for label, _ in lines], fontsize=7.5)
     for text, (_, piano) in zip(ax.get_yticklabels(), lines, strict=True):
         if piano is None or not piano.preset:
             text.set_weight("bold")
-
-
-def _short(label: str) -> str:
-    """Without its middle where it is too long."""
-    half = LONGEST_LABEL // 2
-    return label if len(label) <= LONGEST_LABEL else f"{label[:half]}…{label[-half:]}"
 
 
 def _amount(split: Split, piano: Played) -> str:
