@@ -8,12 +8,7 @@ import numpy as np
 
 from s2s_lib.compose.grid import between, chance, pick, pick_weighted
 
-LEGATO = {  # key-down time as a share of the written length, to be drawn from; the pedal lets fingers go early
-    "simple": (0.5, 0.65, 0.8, 0.95),
-    "medium": (0.15, 0.2, 0.3, 0.4, 0.5, 0.6),
-    "complex": (0.2, 0.3, 0.4, 0.5, 0.6),
-}
-DRIEST = 0.4  # the same share at least, where no pedal helps
+SIMPLE_LEGATO = (0.5, 0.65, 0.8, 0.95)  # key-down time as a share of the written length, to be drawn from
 PEDALS = ("none", "chord", "bar", "half", "long", "dabs")
 PEDAL_WEIGHTS = {"simple": (4, 4, 2, 0, 0, 0), "medium": (0.8, 5, 1, 2, 0.7, 1.5), "complex": (0.6, 5, 1, 2, 0.8, 1.5)}
 
@@ -28,9 +23,11 @@ class Expression:
     single velocities.
     `rubato`: share of tempo by which phrases breathe; `ritardando`: share of the tempo left at the end; `holds`:
     chance of a breath or fermata after a phrase.
-    `legato`: key-down time as a share of the written length; `articulation`, `lifts` and `fingers`: standard
-    deviations of its logarithm from phrase to phrase, from stroke to stroke of a hand, and from key to key of a
-    stroke; `finger_pedal`: chance that a phrase's accompaniment is held by the fingers.
+    `legato`: key-down time of joined strokes as a share of the written length; `stroke_s`: that of strokes let go at
+    once; `lifted`, `joined`: shares of such strokes, the others lie between; `articulation`: standard deviation of
+    the logarithms of these shares from phrase to phrase and hand to hand; `uneven` and `fingers`: that of key-down
+    times from stroke to stroke of a hand, and from key to key of a stroke; `finger_pedal`: chance that a phrase's
+    accompaniment is held by the fingers.
     `pedal`: one of `PEDALS`; `pedal_changes`: chance that a phrase is pedalled otherwise; `foot`: seconds that the
     foot takes, 0 for a switch; `half_pedal`: chance that it does not come up all the way.
     `lead_s`: silence before the first beat; `timing_s`: standard deviation of single onsets; `hands_s`: of a hand's
@@ -49,8 +46,11 @@ class Expression:
     ritardando: float = 0.6
     holds: float = 0.0
     legato: float = 1.0
+    stroke_s: float = 0.06
+    lifted: float = 0.0
+    joined: float = 1.0
     articulation: float = 0.0
-    lifts: float = 0.0
+    uneven: float = 0.0
     fingers: float = 0.08
     finger_pedal: float = 0.0
     pedal: str = "chord"
@@ -68,16 +68,17 @@ class Expression:
 def draw_expression(rng: np.random.Generator, complexity: str) -> Expression:
     """An interpretation: loud or soft, strict or free, dry or pedalled."""
     pedal = pick_weighted(rng, PEDALS, PEDAL_WEIGHTS[complexity])
-    legato = max(pick(rng, LEGATO[complexity]), 0.0 if pedal != "none" else DRIEST)
     lead_s = between(rng, 0.16, 0.44)
     if complexity == "simple":
         return Expression(
             level=24 + 76 * (rng.random() + rng.random() + rng.random()) / 3, arc=between(rng, 8, 28),
             slope=between(rng, -20, 26), touch=between(rng, 3, 8), rubato=between(rng, 0, 0.04),
-            ritardando=between(rng, 0.5, 0.9), legato=legato, pedal=pedal, foot=between(rng, 0.02, 0.1),
-            lead_s=lead_s, timing_s=between(rng, 0.003, 0.011), hands_s=between(rng, 0.0, 0.008),
-            melody_lead_s=between(rng, 0, 0.016), spread_s=between(rng, 0.001, 0.006),
+            ritardando=between(rng, 0.5, 0.9), legato=pick(rng, SIMPLE_LEGATO), pedal=pedal,
+            foot=between(rng, 0.02, 0.1), lead_s=lead_s, timing_s=between(rng, 0.003, 0.011),
+            hands_s=between(rng, 0.0, 0.008), melody_lead_s=between(rng, 0, 0.016),
+            spread_s=between(rng, 0.001, 0.006),
         )  # fmt: skip
+    lifted = between(rng, 0.0, 0.7 if pedal != "none" else 0.4)
     return Expression(
         level=24 + 72 * (rng.random() + rng.random() + rng.random()) / 3,
         arc=between(rng, 6, 34),
@@ -89,11 +90,14 @@ def draw_expression(rng: np.random.Generator, complexity: str) -> Expression:
         rubato=between(rng, 0.02, 0.22),
         ritardando=between(rng, 0.45, 0.95),
         holds=between(rng, 0.0, 0.6),
-        legato=legato,
-        articulation=between(rng, 0.1, 0.6),
-        lifts=between(rng, 0.4, 1.0),
-        fingers=between(rng, 0.2, 0.4),
-        finger_pedal=between(rng, 0.1, 0.8),
+        legato=between(rng, 0.85, 1.25),
+        stroke_s=between(rng, 0.04, 0.085),
+        lifted=lifted,
+        joined=between(rng, 0.4, 1.0) * (1 - lifted),
+        articulation=between(rng, 0.2, 1.0),
+        uneven=between(rng, 0.2, 0.4),
+        fingers=between(rng, 0.05, 0.25),
+        finger_pedal=between(rng, 0.0, 0.15),
         pedal=pedal,
         pedal_changes=between(rng, 0.0, 0.6),
         foot=between(rng, 0.03, 0.2) if chance(rng, 0.85) else 0.0,

@@ -16,10 +16,8 @@ from s2s_lib.compose.timing import onset_times
 from s2s_lib.notes import NotatedNote, Note, Performance
 
 TOUCH_LENGTHS = {"legato": 1.0, "detached": 0.6, "staccato": 0.3, "held": 0.98}  # share of the written length
-SHORTEST_SHARE, LONGEST_SHARE = 0.08, 1.8  # of the written length that a key is down
-# by how much its logarithm grows: pianists hold high keys longer, and those of a chord shorter
-LENGTH_PER_SEMITONE, LENGTH_PER_KEY, MIDDLE_PITCH = 0.015, -0.2, 62
-SHORTEST_NOTE_S = (0.025, 0.06)  # between these a piece's shortest key strokes lie
+LENGTH_PER_KEY = -0.15  # by how much the logarithm of key-down times shrinks with every further key of a stroke
+SHORTEST_NOTE_S = 0.025
 RELEASE_BEFORE_REPEAT_S = 0.025  # a key must come up before it is struck again
 HELD_BY_FINGERS = ("bass", "figure", "chord", "inner")
 
@@ -37,8 +35,7 @@ def perform(
     ends = onsets + np.array([note.duration for note in notes])
     starts_s, until_s = np.interp(onsets, grid, beats_s), np.interp(ends, grid, beats_s)
     played_s = onset_times(rng, notes, starts_s, until_s, end_s, expression)
-    lengths_s = (until_s - starts_s) * _shares(rng, score, notes, expression)
-    lengths_s = np.maximum(lengths_s, between(rng, *SHORTEST_NOTE_S) * (1 + 0.2 * rng.standard_normal(len(notes))))
+    lengths_s = _lengths_s(rng, score, notes, expression, until_s - starts_s)
     offsets_s = np.maximum(played_s + lengths_s, _held(rng, score, notes, expression, grid, beats_s))
     offsets_s = np.where(ends >= score.length, end_s, np.minimum(np.round(offsets_s, 4), end_s))
     loud = velocities(rng, score, notes, onsets, expression)
@@ -51,23 +48,37 @@ def perform(
     return Performance(tuple(played[i] for i in order), pedal), notated
 
 
-def _shares(rng: np.random.Generator, score: Score, notes: list[ScoreNote], expression: Expression) -> np.ndarray:
-    """Key-down times as shares of the written lengths: touch, and how phrases, strokes of a hand and fingers differ."""
+def _lengths_s(
+    rng: np.random.Generator, score: Score, notes: list[ScoreNote], expression: Expression, written_s: np.ndarray
+) -> np.ndarray:
+    """Key-down times: each stroke of a hand is let go at once, joined to the next or lies between; fingers differ."""
     onsets = np.array([note.onset for note in notes])
     right = np.array([note.hand == "R" for note in notes])
     _, stroke, keys = np.unique(onsets * 2 + right, return_inverse=True, return_counts=True)
+    uneven = expression.uneven * rng.standard_normal(len(keys))[stroke]
+    joined_s = written_s * [TOUCH_LENGTHS[note.touch] for note in notes] * expression.legato * np.exp(uneven)
+    lifted_s = np.minimum(expression.stroke_s * np.exp(uneven), joined_s)
+    lifted, joined = _habits(rng, score, onsets, right, expression)
+    drawn, between_them = rng.random((2, len(keys)))[:, stroke]
+    weight = np.where(drawn < lifted, 0.0, np.where(drawn < lifted + joined, 1.0, between_them))
     logs = expression.fingers * rng.standard_normal(len(notes))
-    if expression.lifts:
-        logs += expression.lifts * rng.standard_normal(len(keys))[stroke]
-        pitches = np.array([note.pitch for note in notes])
-        logs += LENGTH_PER_SEMITONE * (pitches - MIDDLE_PITCH) + LENGTH_PER_KEY * np.minimum(keys[stroke] - 1, 3)
+    if expression.lifted:
+        logs += LENGTH_PER_KEY * np.minimum(keys[stroke] - 1, 3)
+    return np.maximum(lifted_s ** (1 - weight) * joined_s**weight * np.exp(logs), SHORTEST_NOTE_S)
+
+
+def _habits(
+    rng: np.random.Generator, score: Score, onsets: np.ndarray, right: np.ndarray, expression: Expression
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each note's chances to be let go at once and to be joined to the next, which differ by phrase and hand."""
+    odds = np.tile([expression.lifted, expression.joined, 1 - expression.lifted - expression.joined], (len(onsets), 1))
     if expression.articulation:
         for start, end in score.phrases:
             for hand in (right, ~right):
                 inside = (onsets >= start) & (onsets < end) & hand
-                logs[inside] += expression.articulation * rng.standard_normal()
-    shares = np.array([TOUCH_LENGTHS[note.touch] for note in notes]) * expression.legato * np.exp(logs)
-    return np.clip(shares, SHORTEST_SHARE, LONGEST_SHARE)
+                odds[inside] *= np.exp(expression.articulation * rng.standard_normal(3))
+    lifted, joined, _ = (odds / odds.sum(1, keepdims=True)).T
+    return lifted, joined
 
 
 def _held(
