@@ -18,6 +18,7 @@ from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
 from s2s_lib.model import TranscriptionModel
 from s2s_lib.notes import Note, Performance
+from s2s_lib.offsets import OffsetForest, Trace, load_offsets
 from s2s_lib.pretrained import load_model
 from s2s_lib.targets import MAX_VELOCITY, Decoder, Grid, Thresholds, decode
 
@@ -30,33 +31,39 @@ log = logging.getLogger("s2s.transcribe")
 class Probabilities:
     """What a model made of a recording of `seconds`, from which notes are written at any threshold without hearing.
 
-    Frame k of `grid` starts at k * frame_s seconds; `thresholds` are those of the transcription that was made.
+    Frame k of `grid` starts at k * frame_s seconds; `thresholds` are those of the transcription that was made, and
+    `offsets` the forest that told its key releases, if one did.
     """
 
     grid: Grid = field(repr=False)
     frame_s: float
     thresholds: Thresholds
     seconds: float
+    offsets: OffsetForest | None = field(default=None, repr=False)
 
-    def notes(self, onset: float) -> Performance:
-        """The transcription with another onset threshold."""
-        found = decode(self.grid, 0.0, self.frame_s, replace(self.thresholds, onset=onset))
+    def notes(self, onset: float | None = None) -> Performance:
+        """The transcription with this onset threshold; with None, the one that was made."""
+        thresholds = self.thresholds if onset is None else replace(self.thresholds, onset=onset)
+        found = decode(self.grid, 0.0, self.frame_s, thresholds)
+        if self.offsets is not None:
+            found = self.offsets.refined(found, [Trace.of(self.grid)], self.frame_s)
         return _within(found, self.seconds)
 
     def candidates(self) -> tuple[tuple[Note, ...], np.ndarray]:
         """All notes that any threshold lets through, and the probability of each one's onset in steps of 1/127: (n,).
 
-        They are decoded once with the onset's probability in the place of the velocity.
+        They are decoded once with the onset's probability in the place of the velocity; key releases by threshold.
         """
-        sure = replace(self, grid=replace(self.grid, velocity=self.grid.onset)).notes(0.5 / MAX_VELOCITY)
+        grid = replace(self.grid, velocity=self.grid.onset)
+        sure = replace(self, grid=grid, offsets=None).notes(0.5 / MAX_VELOCITY)
         return sure.notes, np.array([note.velocity / MAX_VELOCITY for note in sure.notes])
 
 
 class Transcriber:
-    """A model on its device, ready to turn audio into notes."""
+    """A model on its device, ready to turn audio into notes; `offsets` tells when keys were let go, if it is there."""
 
-    def __init__(self, model: TranscriptionModel, device: torch.device):
-        self.model, self.device = model.to(device).eval(), device
+    def __init__(self, model: TranscriptionModel, device: torch.device, offsets: OffsetForest | None = None):
+        self.model, self.device, self.offsets = model.to(device).eval(), device, offsets
         config = model.config
         self._margin = int(config.frames * MARGIN)
         self._stride = config.frames - 2 * self._margin  # frames kept of each window
@@ -64,7 +71,7 @@ class Transcriber:
     @classmethod
     def load(cls, folder: str | Path, device: str = "auto") -> Transcriber:
         """Loads a model folder. Raises InputError if the folder or the device can't be used."""
-        return cls(load_model(folder), resolve_device(device))
+        return cls(load_model(folder), resolve_device(device), load_offsets(Path(folder)))
 
     @property
     def soundfonts(self) -> dict[str, str]:
@@ -100,8 +107,11 @@ class Transcriber:
         given = isinstance(audio, AudioStream)
         stream = audio if given else AudioStream(audio, self.sample_rate, sample_rate)
         decoder = Decoder(0.0, config.frame_s, self._thresholds(evaluation))
+        offsets, traces = self._offsets(evaluation), []
         for grid in self._grids(stream, evaluation.batch_size, _phase):
             decoder.add(grid)
+            if offsets is not None:
+                traces.append(Trace.of(grid))
             if grids is not None:
                 grids.append(grid)
         if not stream.samples:
@@ -109,7 +119,10 @@ class Transcriber:
         if stream.clipped:
             share = f"{stream.full_scale:.1%} of its samples are at full scale"
             log.warning("%s: is clipped (%s), so notes may be wrong.", stream.name, share)
-        heard = _heard(decoder.finish(), stream)
+        found = decoder.finish()
+        if offsets is not None:
+            found = offsets.refined(found, traces, config.frame_s)
+        heard = _heard(found, stream)
         if not heard.notes and not given:
             why = "is silent" if stream.silent else "no notes are heard in it"
             log.warning("%s: %s, so its transcription is empty.", stream.name, why)
@@ -123,7 +136,12 @@ class Transcriber:
 
     def probabilities(self, grids: Sequence[Grid], evaluation: EvaluationConfig, seconds: float) -> Probabilities:
         """What was kept of the transcription of a recording of `seconds` with these settings."""
-        return Probabilities(_joined(grids), self.model.config.frame_s, self._thresholds(evaluation), seconds)
+        frame_s, thresholds = self.model.config.frame_s, self._thresholds(evaluation)
+        return Probabilities(_joined(grids), frame_s, thresholds, seconds, self._offsets(evaluation))
+
+    def _offsets(self, evaluation: EvaluationConfig) -> OffsetForest | None:
+        """The model's own forest, unless `evaluation` names the threshold by which keys are let go."""
+        return self.offsets if evaluation.frame_threshold is None else None
 
     def _thresholds(self, evaluation: EvaluationConfig) -> Thresholds:
         """The model's own, tuned in validation, where `evaluation` names none."""

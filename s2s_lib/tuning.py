@@ -63,7 +63,7 @@ def best_thresholds(heard: Sequence[tuple[Performance, Grid]], frame_s: float, e
     for name, notes, offsets in parts:
         tried = [replace(thresholds, **{name: candidate}) for candidate in CANDIDATES]
         scores = [
-            [_f1(notes(ref), notes(decode(grid, 0.0, frame_s, trial)), evaluation, offsets) for ref, grid in heard]
+            [f1(notes(ref), notes(decode(grid, 0.0, frame_s, trial)), evaluation, offsets) for ref, grid in heard]
             for trial in tried
         ]
         curves[name] = [float(np.mean(row)) for row in scores]
@@ -72,7 +72,7 @@ def best_thresholds(heard: Sequence[tuple[Performance, Grid]], frame_s: float, e
     return Tuning(thresholds, curves, CANDIDATES, len(heard))
 
 
-def _f1(ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig, offsets: bool) -> float:
+def f1(ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig, offsets: bool) -> float:
     """Note-level F1; 0 where there are no notes at all, as in mir_eval."""
     matched = len(metrics.match(ref, est, evaluation, offsets)) if ref and est else 0
     return 2 * matched / max(1, len(ref) + len(est))

@@ -11,7 +11,7 @@ from s2s_lib.config import RELEASED_FOLDER
 from s2s_lib.errors import InputError
 
 MODEL_TYPE = "sound2sheet"  # what config.json of a model folder says
-DESCRIPTION, WEIGHTS = "config.json", "model.safetensors"
+DESCRIPTION, WEIGHTS, OFFSETS = "config.json", "model.safetensors", "offsets.safetensors"
 
 
 def check_model(folder: Path) -> None:

@@ -14,11 +14,11 @@ PACKAGE = ROOT / "s2s_lib"
 LAYERS = {
     0: {"config", "errors", "files", "keys", "metre", "notes", "progress", "provenance", "smf", "wording"},
     1: {
-        "augment", "compose", "devices", "features", "metrics", "model", "pianos", "pretrained", "render", "runs",
-        "soundfonts", "strings", "targets", "variation", "weights",
+        "augment", "compose", "devices", "features", "metrics", "model", "offsets", "pianos", "pretrained", "render",
+        "runs", "soundfonts", "strings", "targets", "variation", "weights",
     },
     2: {"data", "score", "sources", "transcribe"},
-    3: {"benchmark", "comparison", "evaluate", "train", "transcription", "tuning"},
+    3: {"benchmark", "comparison", "evaluate", "offset_learning", "train", "transcription", "tuning"},
     4: {"report"},
     5: {"cli", "notebook", "pipeline"},
 }  # fmt: skip
@@ -27,6 +27,7 @@ BESIDE = {
     ("notes", "errors"), ("notes", "files"), ("notes", "smf"), ("smf", "errors"), ("smf", "files"),
     ("config", "errors"), ("config", "files"), ("progress", "files"), ("files", "errors"),
     ("pianos", "soundfonts"), ("render", "pianos"), ("render", "soundfonts"), ("soundfonts", "strings"),
+    ("offsets", "targets"), ("offsets", "weights"), ("offset_learning", "tuning"),
     ("pretrained", "model"), ("pretrained", "weights"), ("model", "weights"), ("pretrained", "features"),
     ("model", "features"), ("transcribe", "data"), ("sources", "data"), ("cli", "pipeline"), ("notebook", "pipeline"),
 }  # fmt: skip

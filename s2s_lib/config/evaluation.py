@@ -32,7 +32,7 @@ class EvaluationConfig(Section):
         None, "onset probability from which a note is written; null means the model's own, tuned in validation"
     )
     frame_threshold: Probability | None = key(
-        None, "probability below which a note has ended; null means the model's own, tuned in validation"
+        None, "probability below which a note has ended; null means the model's own, and its forest for key releases"
     )
     batch_size: int = key(16, "windows transcribed at once", ge=1)
     model_path: str | None = key(

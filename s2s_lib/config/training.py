@@ -28,6 +28,9 @@ class TrainingConfig(Section):
     val_clips: int = key(
         4, "validation clips transcribed after each epoch, to show how F1 grows; 0 for none", ge=0, le=200
     )
+    offset_pieces: int = key(
+        120, "training pieces from which, after training, key releases are learnt; 0 leaves them to a threshold", ge=0
+    )
     seed: int = key(42, "seed of weights, data order, windows, augmentation and dropout", "--seed", ge=0, lt=2**32)
     resume: str | None = key(None, "checkpoint folder to continue from", "--resume")
     trackers: list[Literal["tensorboard", "wandb"]] = key(["tensorboard"], "where curves are logged besides the files")

@@ -6,6 +6,7 @@ from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
 from s2s_lib.data.stream import Stream
 from s2s_lib.data.truth import read_piece
+from s2s_lib.data.whole import training_pieces
 from s2s_lib.data.windows import Batches, Windows, WindowShape
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "read_audio",
     "read_piece",
     "refuse_imported",
+    "training_pieces",
 ]

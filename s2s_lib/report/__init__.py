@@ -56,7 +56,13 @@ from s2s_lib.report.summary import (
     transcription_summary,
 )
 from s2s_lib.report.threshold_curve import threshold_figure
-from s2s_lib.report.training import thresholds_figure, training_figure, training_outcome, training_table
+from s2s_lib.report.training import (
+    offsets_outcome,
+    thresholds_figure,
+    training_figure,
+    training_outcome,
+    training_table,
+)
 from s2s_lib.report.transcription import notes_figure, recording_figure, score_table, tempo_figure
 from s2s_lib.report.transcription_widgets import score_desk
 from s2s_lib.report.widgets import interactive, sample_browser, show_result, show_sample
@@ -94,6 +100,7 @@ __all__ = [
     "mistakes_table",
     "note_bands_figure",
     "notes_figure",
+    "offsets_outcome",
     "onset_table",
     "overlay_roll",
     "parameters_table",

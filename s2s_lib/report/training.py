@@ -10,10 +10,12 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from s2s_lib.report.style import GREEN, GREY, ORANGE, PALETTE, VERMILION, Picture, Table, nothing, plain
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from s2s_lib.offset_learning import OffsetLearning
     from s2s_lib.train import History
     from s2s_lib.tuning import Tuning
 
@@ -42,20 +44,19 @@ def training_figure(history: History, logs: Path | None = None) -> Picture:
     _over_time(axes[1], history, steps)
     f1_panel(axes[2], history)
     parts = [name for name in (epochs[-1] if epochs else {}) if _is_part(name)]
-    names = {name: name.removeprefix("val_") for name in parts}
-    _curves(axes[3], epochs, names, "Validation loss by part", "loss (logarithmic)")
+    _curves(axes[3], epochs, parts, "loss (logarithmic)", title="Validation loss by part")
     _logarithmic(axes[3])  # a shift in time and an onset are losses of different size
-    if names:
-        axes[3].set_ylim(axes[3].get_ylim()[0] / 3, None)  # room for the legend
-        axes[3].legend(fontsize=8, frameon=False, ncols=3, loc="lower center", columnspacing=1)
-    _curves(axes[4], epochs, {"learning_rate": ""}, "Learning rate", "learning rate", GREEN)
+    if parts:
+        axes[3].set_ylim(axes[3].get_ylim()[0] / 8, None)  # room for the legend
+        axes[3].legend(fontsize=7, frameon=False, ncols=2, loc="lower center", columnspacing=1)
+    _curves(axes[4], epochs, ["learning_rate"], "size of a step", GREEN)
     axes[4].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    _curves(axes[5], epochs, {"grad_norm": ""}, "Gradient norm before clipping", "norm", ORANGE)
-    speeds = {"audio_seconds_per_second": "trained on", "loader_audio_seconds_per_second": "the loader could deliver"}
-    _curves(axes[6], epochs, speeds, "Speed", "audio (s per s, logarithmic)")
+    _curves(axes[5], epochs, ["grad_norm"], "mean before clipping", ORANGE)
+    speeds = ["audio_seconds_per_second", "loader_audio_seconds_per_second"]
+    _curves(axes[6], epochs, speeds, "s of audio per s, logarithmic", title="Speed")
     _logarithmic(axes[6])  # from disk the loader can be a hundred times as fast
     _peak_panel(axes[7], history)
-    _curves(axes[8], epochs, {"seconds": "all", "waited_seconds": "waiting for data"}, "Time per epoch", "seconds")
+    _curves(axes[8], epochs, ["seconds", "waited_seconds"], "seconds", title="Time per epoch")
     for ax in axes[[4, 5, 7, 8]]:
         ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
     return picture
@@ -69,16 +70,16 @@ def loss_panel(ax: Axes, history: History, steps: Sequence[dict[str, Any]]) -> N
 
 def f1_panel(ax: Axes, history: History) -> None:
     """F1 on the validation clips over the epochs."""
-    names = {"val_onset_f1": "onset", "val_onset_offset_key_f1": "onset + offset (key release)"}
     known = [epoch for epoch in history.epochs if "val_onset_f1" in epoch]
-    _curves(ax, known, names if known else {}, "Validation F1, before tuning", "mean F1")
+    names = ["val_onset_f1", "val_onset_offset_key_f1"] if known else []
+    _curves(ax, known, names, "mean of the clips", title="Validation F1, before tuning")
     ax.set_ylim(0, 1)
 
 
 def thresholds_figure(tuning: Tuning) -> Picture:
     """Mean F1 on the validation pieces over each threshold, the chosen ones marked."""
     chosen = vars(tuning.thresholds)
-    alt = f"F1 on {tuning.pieces} validation pieces over thresholds; chosen: "
+    alt = f"F1 on {counted(tuning.pieces, 'validation piece')} over thresholds; chosen: "
     picture = Picture(8, 3.2, alt + ", ".join(f"{name} {value:.2f}" for name, value in chosen.items()))
     ax = picture.subplots()
     labels = {
@@ -90,7 +91,7 @@ def thresholds_figure(tuning: Tuning) -> Picture:
         curve = dict(zip(tuning.candidates, tuning.curves[name], strict=True))
         ax.plot(curve.keys(), curve.values(), color=colour, marker=marker, markersize=3, label=label)
         ax.plot(chosen[name], curve[chosen[name]], color=colour, marker="o", markersize=10, fillstyle="none")
-    plain(ax, f"Thresholds, {tuning.pieces} validation pieces", "threshold on the probability", "mean F1")
+    plain(ax, f"Thresholds, {counted(tuning.pieces, 'validation piece')}", "threshold on the probability", "mean F1")
     ax.set_ylim(0, 1)
     ax.legend(fontsize=8, frameon=False)
     return picture
@@ -105,11 +106,21 @@ def training_table(history: History) -> Table:
         for epoch in history.epochs
     ]
     caption = (
-        "Training by epoch; ★ lowest validation loss. F1: mean over the validation clips, before tuning. Waited: the "
-        "part of the seconds spent waiting for data. Audio: seconds of audio trained on per second; loader: how many "
-        "its processes could have delivered. Share of peak: of what large matrix products reach on this machine."
+        "Training by epoch; ★ lowest validation loss. F1: mean over the validation clips, before tuning. Waited for "
+        "data: part of the time of the epoch. Audio: seconds of it per second. The machine's peak: what large matrix "
+        "products reach on it."
     )
     return Table(("epoch", *map(label, COLUMNS)), rows, caption)
+
+
+def offsets_outcome(learning: OffsetLearning) -> str:
+    """What a forest made of key releases, in a sentence or two."""
+    if not learning.pieces:
+        return f"Key releases are left to the threshold: {counted(learning.notes, 'note')} are too few to learn from."
+    where = f"Onset + offset (key release) on {counted(learning.pieces, 'validation piece')}"
+    by = f"{learning.by_threshold:.3f} by the threshold, {learning.by_forest:.3f} by a forest grown"
+    kept = "kept with the model" if learning.kept else "no better and dropped"
+    return f"{where}: F1 {by} on {counted(learning.notes, 'note')}, which is {kept}."
 
 
 def training_outcome(history: History) -> str:
@@ -118,8 +129,7 @@ def training_outcome(history: History) -> str:
         kept = f"The state after epoch {history.best['epoch']} of {len(history.epochs)}"
     else:
         kept = f"The state after {history.unfinished['batches'] if history.unfinished else 0} batches of epoch 1"
-    millions = history.parameters / 1e6
-    text = f"{kept}: {millions:.1f} million weights, trained on {history.device} in {history.precision}."
+    text = f"{kept}: {size(history)}, trained on {trained_on(history)} in {history.precision}."
     if history.unfinished is not None:
         batches, done = history.unfinished["batches"], len(history.epochs)
         where = f"{batches} batches into epoch {done + 1}" if batches else f"after epoch {done}"
@@ -127,6 +137,20 @@ def training_outcome(history: History) -> str:
     elif history.stopped_early:
         text += f"\nStopped early: {history.epochs_without_gain} epochs brought no better validation loss."
     return text
+
+
+def size(history: History) -> str:
+    """'307 thousand weights', '10.2 million weights'."""
+    number = history.parameters
+    return f"{number / 1e6:.1f} million weights" if number >= 1e6 else f"{number / 1e3:.0f} thousand weights"
+
+
+def trained_on(history: History) -> str:
+    """'the CPU (2 processes)', 'a GPU', '4 GPUs'."""
+    kind, several = history.device.partition(":")[0], history.processes > 1
+    if kind == "cpu":
+        return f"the CPU ({history.processes} processes)" if several else "the CPU"
+    return f"{history.processes} GPUs" if several else "a GPU"
 
 
 def _alt(history: History) -> str:
@@ -155,19 +179,19 @@ def _losses(
     ax: Axes, history: History, places: Sequence[float], steps: Sequence[dict[str, Any]], step_places: Sequence[float]
 ) -> None:
     """Both losses at `places`, one per epoch, that of the latest batches behind, and a line at the epoch kept."""
+    from s2s_lib.train.history import label
+
     if not steps and not history.epochs:
-        _empty(ax, "nothing yet")
+        nothing(ax, "nothing yet")
         return
     ax.xaxis.set_major_locator(MaxNLocator(5))
     if steps:
         losses = [line["batch_loss"] for line in steps]
-        ax.plot(step_places, losses, color=GREY, alpha=0.5, linewidth=0.8, label="latest batches", zorder=1)
-    for name, text, colour, marker in zip(
-        ("train_loss", "val_loss"), ("training", "validation"), PALETTE, MARKERS, strict=False
-    ):
+        ax.plot(step_places, losses, color=GREY, alpha=0.5, linewidth=0.8, label=label("batch_loss"), zorder=1)
+    for name, colour, marker in zip(("train_loss", "val_loss"), PALETTE, MARKERS, strict=False):
         values = [epoch[name] for epoch in history.epochs]
         if values:
-            ax.plot(places, values, color=colour, marker=marker, markersize=4, label=text)
+            ax.plot(places, values, color=colour, marker=marker, markersize=4, label=label(name))
     if history.epochs:
         at = places[history.epochs.index(history.best)]
         ax.axvline(at, color=VERMILION, linestyle=":", label=f"best: epoch {history.best['epoch']}")
@@ -186,9 +210,9 @@ def _over_time(ax: Axes, history: History, steps: Sequence[dict[str, Any]]) -> N
 
 
 def _peak_panel(ax: Axes, history: History) -> None:
-    known = [{**epoch, "percent": 100 * epoch["peak_share"]} for epoch in history.epochs if "peak_share" in epoch]
+    known = [{**epoch, "peak_share": 100 * epoch["peak_share"]} for epoch in history.epochs if "peak_share" in epoch]
     peak = f"% of {history.peak_gflops:,.0f} GFLOP/s" if known else "%"
-    _curves(ax, known, {"percent": ""} if known else {}, "Share of the machine's peak", peak, PALETTE[3])
+    _curves(ax, known, ["peak_share"], peak, PALETTE[3])
 
 
 def _logarithmic(ax: Axes) -> None:
@@ -200,29 +224,31 @@ def _logarithmic(ax: Axes) -> None:
         ax.minorticks_off()
 
 
-def _empty(ax: Axes, text: str = "not measured") -> None:
-    """Says that there is nothing to see, without ticks that would mean nothing."""
-    nothing(ax, text)
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
 def _cell(epoch: dict[str, float], name: str) -> str | float | None:
     """A value as the table shows it; None where an older training did not measure it."""
     value = epoch.get(name)
     return format(value, DIGITS[name]) if value is not None and name in DIGITS else value
 
 
-def _curves(ax: Axes, epochs: list[dict], names: dict[str, str], title: str, unit: str, color: str = "") -> None:
-    """One line per key of the history, with a marker per epoch."""
-    plain(ax, title, "epoch", unit)
+def _curves(
+    ax: Axes, epochs: list[dict], names: Sequence[str], unit: str, color: str = "", title: str | None = None
+) -> None:
+    """A line per key of the history, with a marker per epoch; one alone gives the panel its title."""
+    from s2s_lib.train.history import label
+
+    plain(ax, title or _sentence(label(names[0])), "epoch", unit)
     if not epochs or not names:
-        _empty(ax)
+        nothing(ax, "not measured")
         return
     ax.xaxis.get_major_locator().set_params(integer=True)
-    for index, (name, label) in enumerate(names.items()):
+    for index, name in enumerate(names):
         values = [epoch.get(name, np.nan) for epoch in epochs]
         look = {"color": color or PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
-        ax.plot([epoch["epoch"] for epoch in epochs], values, markersize=4, label=label, **look)
-    if any(names.values()):
+        ax.plot([epoch["epoch"] for epoch in epochs], values, markersize=4, label=label(name), **look)
+    if title is not None:
         ax.legend(fontsize=8, frameon=False)
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]

@@ -27,7 +27,7 @@ def load(job: dict[str, Any]) -> tuple[Transcribe, dict[str, Any]]:
 
     return transcribe, {
         "parameters": sum(weights.numel() for weights in transcriber.model.parameters()),
-        "bytes": (Path(job["model"]) / "model.safetensors").stat().st_size,
+        "bytes": sum(file.stat().st_size for file in Path(job["model"]).glob("*.safetensors")),
         "device": str(transcriber.device),
     }
 
