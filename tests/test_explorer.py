@@ -10,14 +10,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from figures import texts
 from small import TUNE
-from test_report import texts
 
 from s2s_lib import metrics, report
 from s2s_lib.config import Config, EvaluationConfig
 from s2s_lib.evaluate import Evaluation, SampleResult
 from s2s_lib.notes import LOWEST_PITCH, Note, Performance
-from s2s_lib.report import errors, explorer, threshold_curve
+from s2s_lib.report import errors, explorer, players, threshold_curve
 from s2s_lib.report.roll_svg import overlay_svg
 from s2s_lib.sources import Source
 from s2s_lib.targets import Thresholds, decode, encode
@@ -209,9 +209,9 @@ def test_worst_moments_are_shown_and_heard(monkeypatch: pytest.MonkeyPatch) -> N
     seen = []
     monkeypatch.setattr(errors, "display", seen.append)
     report.show_worst_moments(evaluation(), most=1)
-    picture, players = seen
+    picture, both = seen
     assert "1. piece_0: 1 missed; most of all missed, other (excerpt: 1.2–" in texts(picture)
-    assert players.data.count("<audio") == 2
+    assert both.data.count("<audio") == 2
     seen.clear()
     result = evaluation()
     perfect = [replace(s, est=s.ref, pairs=np.stack([np.arange(5)] * 2, axis=1)) for s in result.samples]
@@ -220,7 +220,7 @@ def test_worst_moments_are_shown_and_heard(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_excerpt_begins_at_zero() -> None:
-    cut = errors.excerpt(TUNE, 0.7, 1.3)
+    cut = players.excerpt(TUNE, 0.7, 1.3)
     assert [(n.onset_s, n.pitch) for n in cut.notes] == [(pytest.approx(0.0013), 64), (pytest.approx(0.5), 60)]
     assert cut.pedal[0].time_s == 0
     assert cut.pedal[0].value == 127

@@ -101,7 +101,7 @@ def test_the_desk_shows_what_its_knobs_say(shown: list[Any]) -> None:
 def test_a_report_shows_one_setting(shown: list[Any]) -> None:
     assert report.turn_knobs(SimpleNamespace(samples=(sample(0, 4.0, None), sample(1, 4.0)))) is None
     picture, players = shown
-    assert "p1 before and after: equaliser" in picture.alt
+    assert "p1 before and after: bass -6 dB; treble +2 dB; room" in picture.alt
     assert len(picture.png()) < 200_000
     assert players.data.count("<audio") == 2
     shown.clear()

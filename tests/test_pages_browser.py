@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from s2s_lib.pipeline.single import run_single
 from s2s_lib.pretrained import build_model
 from s2s_lib.report import resynthesise, score_page
 from s2s_lib.transcription import read_performance
+from s2s_lib.transcription.result import Source
 
 pytest.importorskip("selenium", reason="needs selenium")
 pytestmark = needs_browser
@@ -185,18 +187,29 @@ def test_sounds_can_be_decoded(browser: Any, page: Callable[[str], Path], name: 
     assert min(durations) > 0.5
 
 
-@pytest.fixture(scope="module")
-def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The score of the whole prelude on a page, with its first seconds to listen to."""
+@pytest.fixture(scope="module", params=["report", "file"])
+def music(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The score of the whole prelude, with its first seconds to listen to: as in a report, and as a page of its own."""
     folder = tmp_path_factory.mktemp("music")
     write_midi(folder / "prelude.mid", prelude(1000))
-    heard = SimpleNamespace(waveform=resynthesise(prelude(4), RATE), sample_rate=RATE)
-    page = score_page(heard, read_performance(folder / "prelude.mid"), 4.0).data
-    (folder / "prelude.html").write_text(f"<!DOCTYPE html><meta charset='utf-8'><body>{page}", encoding="utf-8")
+    found, sound = read_performance(folder / "prelude.mid"), resynthesise(prelude(4), RATE)
+    if request.param == "file":
+        replace(found, source=Source("prelude.flac", sound, RATE)).to_html(folder / "prelude.html")
+    else:
+        page = score_page(SimpleNamespace(waveform=sound, sample_rate=RATE), found, 4.0).data
+        (folder / "prelude.html").write_text(f"<!DOCTYPE html><meta charset='utf-8'><body>{page}", encoding="utf-8")
     return folder / "prelude.html"
 
 
-def test_pages_turn_and_notes_light_up(browser: Any, music: Path) -> None:
+def cursor(browser: Any) -> tuple[float, float] | None:
+    """Where the cursor stands on the page: its left and upper edge; None while it is hidden."""
+    return browser.execute_script("""
+        const cursor = document.querySelector(".s2s-cursor"), box = cursor.getBoundingClientRect();
+        return cursor.hidden || !box.height ? null : [box.left + scrollX, box.top + scrollY];
+    """)
+
+
+def test_pages_turn_and_the_cursor_follows_the_sound(browser: Any, music: Path) -> None:
     show(browser, music, PHONE, "light")
     back, on = browser.find_elements("css selector", ".s2s-turner button")
     place = browser.find_element("css selector", ".s2s-turner span")
@@ -206,11 +219,19 @@ def test_pages_turn_and_notes_light_up(browser: Any, music: Path) -> None:
         button.click()
         assert place.text == f"page {number} of 2"
         assert [page.is_displayed() for page in pages].index(True) == number - 1
+    assert cursor(browser) is None
     browser.execute_script("const [sound] = document.querySelectorAll('audio'); sound.muted = true; sound.play()")
     wait("notes to light up", lambda: browser.find_elements("css selector", ".s2s-lit"))
+    first = wait("the cursor", lambda: cursor(browser))
     assert place.text.startswith("page 1 "), "where the music is"
+    wait("the cursor to move on", lambda: cursor(browser) not in (None, first))
     browser.execute_script("document.querySelector('audio').pause()")
+    browser.execute_script("document.querySelector('audio').currentTime = 0")
+    wait("the cursor to go back", lambda: cursor(browser) in (None, first))
     notes = browser.find_elements("css selector", ".s2s-page:not(.s2s-away) g.note")
     browser.execute_script("arguments[0].dispatchEvent(new Event('click'))", notes[-1])
     times = "return [...document.querySelectorAll('audio')].map((sound) => sound.currentTime)"
-    wait("both sounds to go there", lambda: min(browser.execute_script(times)) > 2)
+    wait("all sounds to go there", lambda: min(browser.execute_script(times)) > 2)
+    wait("the cursor to go there", lambda: (cursor(browser) or [0])[0] > first[0])
+    assert requests(browser) == []
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from matplotlib.text import Text
+from figures import texts
 from small import TUNE, small_config
 
 from s2s_lib import report
@@ -21,10 +21,6 @@ from s2s_lib.variation import VARIATIONS
 
 RATE = 16000
 LIMITS = (2.0, 30.0)
-
-
-def texts(picture: Any) -> str:
-    return "\n".join(text.get_text() for text in picture.findobj(Text))
 
 
 @pytest.fixture(scope="module")

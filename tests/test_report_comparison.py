@@ -40,7 +40,9 @@ def three(tmp_path: Path) -> Comparison:
 
 def test_the_summary_tells_scores_and_verdicts(three: Comparison) -> None:
     summary = report.comparison_summary(three)
-    assert [what.partition(":")[0] for _, what in summary.numbers] == ["b", "a", "c"]
+    assert [what.partition(":")[0] for _, what in summary.numbers] == [
+        "b (learning_rate 0.0001)", "a (learning_rate 0.1)", "c (learning_rate 0.0001)"
+    ]  # fmt: skip
     assert [number for number, _ in summary.numbers] == ["0.705", "0.530", "0.400"]
     assert summary.sentences[0] == "3 runs that differ in training.learning_rate."
     assert summary.verdict.startswith("b is better than a by 0.175 onset F1 (95 %: ")

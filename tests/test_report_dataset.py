@@ -7,14 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from matplotlib.text import Text
+from figures import pixels, texts
 from small import TUNE, small_config
 from tiny_soundfont import write_soundfont
 
 from s2s_lib import report
 from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS
-from s2s_lib.notes import write_midi
+from s2s_lib.notes import Note, Performance, write_midi
 from s2s_lib.report import augmentation, library, widgets
+from s2s_lib.report.dataset import inter_onsets, keys_held
 from s2s_lib.report.players import resynthesise
 
 RATE = 16000
@@ -33,9 +34,17 @@ def manifests(*samples: Any) -> dict[str, Any]:
     return {"train": SimpleNamespace(samples=samples), "val": SimpleNamespace(samples=())}
 
 
-def texts(figure: Any) -> str:
-    figure.draw_without_rendering()
-    return "\n".join(text.get_text() for text in figure.findobj(Text))
+def test_dataset_statistics() -> None:
+    chord = Performance(tuple(Note(t, t + 1.0, p, 64) for t, p in ((0.0, 60), (0.01, 64), (0.5, 67), (2.0, 72))))
+    assert list(keys_held(chord)) == [1, 2, 3, 1]
+    assert inter_onsets(chord) == pytest.approx([0.49, 1.5])
+    data = manifests(*(sample(number, tempo_bpm=60.0 + 20 * number, key="C") for number in range(3)))
+    assert [row[:4] for row in report.dataset_table(data).rows] == [("train", 3, "0.1", 3 * len(TUNE.notes))]
+    figure = report.dataset_figure(data)
+    assert len(figure.axes) == 8
+    assert sum(bar.get_height() for bar in figure.axes[4].patches) == 3 * len(TUNE.notes)
+    assert len(figure.alt) > 10
+    assert pixels(figure).shape[1] > 800
 
 
 def test_unknown_values_are_left_out_and_counted() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import HISTORY, REF, evaluation
+from figures import HISTORY, REF, evaluation
 
 from s2s_lib import report
 from s2s_lib.config import Config

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -17,42 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from transcriptions import RATE, composed, heard_as, tone, with_score
 
 from s2s_lib import report
-from s2s_lib.compose import compose
-from s2s_lib.config import Config, DatasetConfig, TranscriptionConfig
+from s2s_lib.config import Config, TranscriptionConfig
 from s2s_lib.errors import InputError
 from s2s_lib.metre import bar_quarters
-from s2s_lib.notes import Performance, Piece
 from s2s_lib.report import transcription_widgets
-from s2s_lib.report.pages import struck_times
-from s2s_lib.report.transcription import bar_lines, key_spectrogram, performed_times
-from s2s_lib.score import Engraving, Wishes, musicxml
-from s2s_lib.targets import Grid, Thresholds, encode
-from s2s_lib.transcribe import Probabilities
+from s2s_lib.report.transcription import bar_lines, key_spectrogram
+from s2s_lib.targets import Grid
 from s2s_lib.transcription import Transcription, write_files
 from s2s_lib.transcription.listening import Heard, hear
-from s2s_lib.transcription.result import Source
-
-RATE, FRAME_S = 16000, 0.02
-CHROMIUM = shutil.which("chromium")
-PLAIN = {"complexity": "simple", "min_notes": 40, "max_notes": 60, "min_duration": 10.0, "max_duration": 14.0}
-
-
-def composed(seed: int = 1, **limits: object) -> Piece:
-    return compose(np.random.default_rng(seed), DatasetConfig(**(PLAIN | limits)))
-
-
-def tone(seconds: float, hz: float = 440.0, rate: int = RATE) -> np.ndarray:
-    return (0.3 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
-
-
-def heard_as(performance: Performance, title: str = "A <piece> & more") -> Heard:
-    """As if a perfect model had heard a performance; its sound is a tone of that length."""
-    frames = int(performance.end_s / FRAME_S) + 10
-    grid = encode(performance, 0.0, frames, FRAME_S)
-    probabilities = Probabilities(grid, FRAME_S, Thresholds(), frames * FRAME_S)
-    return Heard(title, "a piece.flac", tone(frames * FRAME_S), RATE, probabilities)
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +32,9 @@ def heard() -> Heard:
     return heard_as(composed().performance)
 
 
-def with_score(piece: Piece, title: str = "A <piece> & more") -> Transcription:
-    """A transcription whose score is the true one."""
-    transcription = Transcription(piece.performance, title, Source("a piece.flac"), Wishes())
-    vars(transcription)["_piece"] = piece
-    return transcription
-
-
 @pytest.fixture(scope="module")
 def found() -> Transcription:
     return with_score(composed())
-
-
-@pytest.fixture(scope="module")
-def page(heard: Heard, found: Transcription) -> str:
-    return report.score_page(heard, found, seconds=5.0).data
 
 
 @pytest.mark.parametrize(("hz", "pitch"), [(440.0, 69), (65.41, 36), (2093.0, 96)])
@@ -131,11 +91,6 @@ def test_bar_lines_lie_on_the_true_beats(metre: str) -> None:
     assert bar_lines(piece)[0] == (1, pytest.approx(piece.beats_s[0]))
 
 
-def test_performed_times_go_on_beyond_the_last_beat() -> None:
-    piece = replace(composed(), beats_s=(0.0, 1.0, 1.5))
-    assert performed_times(piece, [0.5, 1.5, 2, 4]).tolist() == [0.5, 1.25, 1.5, 2.5]
-
-
 def test_tempo_figure_shows_the_tempo() -> None:
     piece = composed(time_signatures=["3/4"])
     last = len(piece.beats_s) - 1
@@ -173,70 +128,18 @@ def test_settings_become_wishes(heard: Heard) -> None:
     )
 
 
-@pytest.mark.parametrize(("seed", "metre", "complexity"), [(1, "4/4", "simple"), (14, "6/8", "complex")])
-def test_struck_times_are_those_of_the_performance(seed: int, metre: str, complexity: str) -> None:
-    piece = composed(seed, time_signatures=[metre], complexity=complexity, max_notes=150)
-    struck = struck_times(Engraving(musicxml(piece, "x")).timemap(), piece)
-    starts = np.array([start for start, _, _ in struck])
-    printed = [note.onset_beat for note in piece.notated if note.ornament != "trilled"]
-    for wanted in performed_times(piece, printed):
-        assert np.abs(starts - wanted).min() < 0.002
-    names = [name for *_, together in struck for name in together]
-    assert len(set(names)) == len(names) >= len(printed)  # more, where a note is written as several tied ones
-    assert all(start < end for start, end, _ in struck)
-
-
-def test_struck_times_start_with_the_pickup() -> None:
-    piece = composed(time_signatures=["4/4"])
-    late = tuple(replace(note, onset_beat=note.onset_beat + 3) for note in piece.notated)  # a pickup of a beat
-    moved = replace(piece, notated=late, beats_s=(-3.0, -2.0, -1.0, *piece.beats_s))
-    timemap = [{"qstamp": 0, "on": ["a"]}, {"qstamp": 1, "off": ["a"], "on": ["b", "c"]},
-               {"qstamp": 2, "off": ["b"]}, {"qstamp": 3, "off": ["c"]}]  # fmt: skip
-    first, second, third, fourth = moved.beats_s[3:7]
-    assert struck_times(timemap, moved) == [
-        (pytest.approx(first, abs=1e-3), pytest.approx(second, abs=1e-3), ["a"]),
-        (pytest.approx(second, abs=1e-3), pytest.approx(third, abs=1e-3), ["b"]),
-        (pytest.approx(second, abs=1e-3), pytest.approx(fourth, abs=1e-3), ["c"]),
-    ]
-
-
-def test_score_page_holds_all_it_needs(page: str, found: Transcription) -> None:
-    assert page.count('class="s2s-page"') == found.engraving.pages
-    assert "A &lt;piece&gt; &amp; more, page 1 of" in page
-    assert not re.search(r'(src|href)\s*=\s*"(?!data:|#)', page)
-    ids = {name for *_, names in json.loads(re.search(r's2s-times">(.*?)</script>', page)[1]) for name in names}
-    assert ids <= set(re.findall(r'<g id="([^"]+)" class="note', page))
-    sounds = [base64.b64decode(data) for data in re.findall(r"data:audio/mpeg;base64,([^\"]+)", page)]
-    assert [soundfile.info(io.BytesIO(sound)).duration for sound in sounds] == pytest.approx([5, 5], abs=0.2)
-    assert page.count("<figcaption>the recording (the first 5 s)") == 1
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_score_follows_the_sound_in_a_browser(page: str, tmp_path: Path) -> None:
-    """At 3 s notes are lit, the cursor stands over them, and the page they are on is the one shown."""
-    seek = (
-        "<script>const sound = document.querySelector('audio');"
-        "Object.defineProperty(sound, 'currentTime', {value: 3}); sound.dispatchEvent(new Event('seeked'));</script>"
-    )
-    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset='utf-8'><body>{page}{seek}</body>")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom",
-             f"--user-data-dir={tmp_path}/chromium"]  # fmt: skip
-    done = subprocess.run(
-        [CHROMIUM, *flags, f"file://{tmp_path}/page.html"], capture_output=True, text=True, timeout=60
-    )
-    assert re.search(r'class="note[^"]*\bs2s-lit\b', done.stdout)
-    cursor = re.search(r'class="s2s-cursor"([^>]*)', done.stdout)[1]
-    assert "hidden" not in cursor
-    assert re.search(r"height: \d", cursor)
-    assert re.search(r"page 1 of \d", done.stdout)
-
-
 def test_downloads_carry_the_files(found: Transcription, tmp_path: Path) -> None:
     files = write_files(found, ["midi", "musicxml", "midi"], tmp_path / 'a "folder"')
     assert [file.name for file in files] == ["a piece.mid", "a piece.musicxml"]
     links = re.findall(r'download="([^"]+)" href="data:[^;]+;base64,([^"]+)"', report.downloads(files).data)
     assert [html.unescape(name) for name, _ in links] == [file.name for file in files]
     assert [base64.b64decode(data) for _, data in links] == [file.read_bytes() for file in files]
+
+
+def test_what_was_heard_at_the_desk_is_a_file_like_any_other(heard: Heard, tmp_path: Path) -> None:
+    files = write_files(heard.transcription(TranscriptionConfig()), ["json", "html"], tmp_path)
+    assert json.loads(files[0].read_text(encoding="utf-8"))["model"] == vars(heard.model)
+    assert "data:audio/mpeg;base64," in files[1].read_text(encoding="utf-8")
 
 
 def test_pages_are_files_of_their_own(found: Transcription, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_a_failed_trial_does_not_stop_the_rest(toys: Toys, sweep: Callable[..., 
     over = "training.learning_rate and training.batch_size"
     best = "the best by onset.f1 is lr-04, with 0.9916"
     assert config.comparison.remarks == [
-        f"Sweep lr: 4 trials (grid search) over {over}; {best}.",
+        f"Sweep 'lr': 4 trials (grid search) over {over}; {best}.",
         "Failed: lr-03: out of luck.",
     ]
     rows = [line.split() for line in sweep_table(result).splitlines()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from trainings import Runs
+from trainings import Runs, break_off_after
 
 from s2s_lib import report
 from s2s_lib.config import Config
@@ -34,17 +35,27 @@ def of_tensorboard(config: Config) -> Curves:
 
 
 def of_wandb(config: Config) -> Curves:
-    from wandb.proto import wandb_internal_pb2
-
-    (file,) = config.output.logs.rglob("*.wandb")
     curves: Curves = {}
-    for data in records(file.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
+    for record in wandb_records(config):
         row = {item.key or item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
         for name in set(row) - OWN:
             curves.setdefault(name, {})[row["_step"]] = row[name]
     return curves
+
+
+def wandb_ids(config: Config) -> set[str]:
+    return {record.run.run_id for record in wandb_records(config)} - {""}
+
+
+def wandb_records(config: Config) -> Iterator[Any]:
+    """All that W&B wrote into the folder of logs, in however many files."""
+    from wandb.proto import wandb_internal_pb2
+
+    for file in config.output.logs.rglob("*.wandb"):
+        for data in records(file.read_bytes()):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            yield record
 
 
 def records(data: bytes) -> Iterator[bytes]:
@@ -86,6 +97,27 @@ def test_trackers_hold_the_history_under_the_names_of_the_reports(
         assert curves[name] == pytest.approx(curve, rel=1e-5), name
     assert set(report.training_table(history).columns) - set(curves) == {"steps"}
     assert not (tmp_path / "wandb").exists(), "all of it belongs to the run"
+
+
+def test_wandb_knows_a_training_that_goes_on_as_the_same_run_and_one_begun_afresh_as_another(
+    run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    config = run(training={"trackers": ["wandb"], "val_clips": 0, "num_epochs": 2})
+    with monkeypatch.context() as broken:
+        break_off_after(1, broken)
+        with pytest.raises(KeyboardInterrupt):
+            train(config)
+    wandb.teardown()
+    history = train(config)
+    wandb.teardown()
+    assert len(wandb_ids(config)) == 1
+    assert sorted(of_wandb(config)[label("val_loss")]) == [epoch["steps"] for epoch in history.epochs]
+    shutil.rmtree(config.output.checkpoints)
+    train(config)
+    wandb.teardown()
+    assert len(wandb_ids(config)) == 2
 
 
 class CommError(Exception):

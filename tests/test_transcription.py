@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pretty_midi
@@ -18,13 +19,24 @@ from small import TUNE
 
 from s2s_lib.compose import bwv846
 from s2s_lib.config import RELEASED_FOLDER, EvaluationConfig, TranscriptionConfig
+from s2s_lib.config.transcription import ScoreFile
 from s2s_lib.errors import InputError
 from s2s_lib.metrics import score
 from s2s_lib.notes import Note, Performance, extend_by_pedal, read_midi, write_midi
 from s2s_lib.pianos import Piano
 from s2s_lib.render import render
+from s2s_lib.score import engrave
 from s2s_lib.soundfonts import find_soundfonts
-from s2s_lib.transcription import Transcription, load_transcriber, page_paths, read_performance, transcribe, wishes
+from s2s_lib.transcription import (
+    FORMATS,
+    Transcription,
+    load_transcriber,
+    page_paths,
+    read_performance,
+    transcribe,
+    wishes,
+    write_files,
+)
 
 RATE = 22050
 SECONDS = 12.0
@@ -187,14 +199,29 @@ def test_the_page_needs_nothing_else(found: Transcription, tmp_path: Path) -> No
     assert "url(http" not in text
     assert "@import" not in text
     assert page.tags.count("audio") == 1
-    assert text.count('class="sheet"') == found.engraving.pages
-    assert "script" not in page.tags
+    assert text.count('class="s2s-page"') == found.engraving.pages
+    assert page.tags.count("script") == 2, "the times of the notes, and what moves the cursor"
     assert "live" not in page.tags  # the title is text
     assert page.downloads[".pdf"].startswith(b"%PDF")
     assert page.downloads[".musicxml"].decode() == found.musicxml
     sound = next(address for address in page.addresses if address.startswith("data:audio/mpeg"))
     heard, rate = soundfile.read(io.BytesIO(base64.b64decode(sound.partition("base64,")[2])))
     assert len(heard) / rate == pytest.approx(soundfile.info(found.source.audio).duration, abs=0.1)
+
+
+def test_pages_are_drawn_once_for_all_formats(
+    engraved: Transcription, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, draw = [], engrave.plain_text
+    monkeypatch.setattr(engrave, "plain_text", lambda *drawing: drawn.append(drawing) or draw(*drawing))
+    afresh = replace(engraved)
+    files = write_files(afresh, ["svg", "png", "pdf", "html"], tmp_path)
+    assert {file.suffix for file in files} == {".svg", ".png", ".pdf", ".html"}
+    assert len(drawn) == afresh.engraving.pages
+
+
+def test_the_notebook_can_write_every_format() -> None:
+    assert set(get_args(ScoreFile)) == set(FORMATS)
 
 
 def test_pages_are_numbered_so_that_they_sort() -> None:

@@ -39,7 +39,8 @@ class Equaliser:
         return coloured(waveform, sample_rate, self)
 
     def __str__(self) -> str:
-        return f"equaliser, {min(self.gains_db):+.0f} to {max(self.gains_db):+.0f} dB"
+        gain, centre = max(zip(self.gains_db, EQ_CENTRES_HZ, strict=True), key=lambda band: abs(band[0]))
+        return f"equaliser, {gain:+.0f} dB at {centre:.0f} Hz"  # where it does most
 
 
 @dataclass(frozen=True)

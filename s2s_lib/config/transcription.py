@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from s2s_lib.config.base import Probability, Section, key
 from s2s_lib.config.dataset import KeySignature
 
-ScoreFile = Literal["midi", "musicxml", "svg", "pdf", "png"]
+ScoreFile = Literal["midi", "musicxml", "svg", "pdf", "png", "json", "html"]
 SmallestNote = Literal["1/4", "1/8", "1/16", "1/32"]
 
 
@@ -39,7 +39,11 @@ class TranscriptionConfig(Section):
     )
     time_signature: Metre | None = key(None, "metre, such as '3/4'; null means it is found")
     key_signature: KeySignature | None = key(None, "key, such as 'Eb' or 'C#m'; null means it is found")
-    smallest_note: SmallestNote = key("1/16", "shortest note value of the score, triplets of it included")
+    smallest_note: SmallestNote = key(
+        "1/16",
+        "shortest note value of the score, triplets of it included; half of it only where notes follow each other "
+        "faster",
+    )
     pedal: bool = key(True, "write the pedal's marks into the score")
     player_seconds: float = key(
         60.0, "most of the recording and of its transcription that the report plays, in seconds", ge=1, le=3600

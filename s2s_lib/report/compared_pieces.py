@@ -13,7 +13,7 @@ from s2s_lib.comparison import METRICS, PiecePair, common, heard, original, won_
 from s2s_lib.config import EvaluationConfig
 from s2s_lib.errors import InputError
 from s2s_lib.notes import Performance
-from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.players import played, player
 from s2s_lib.report.rolls import overlay_roll
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ def _show(pair: PiecePair, runs: tuple[Run, Run], comparison: Comparison) -> Non
         label = f"{pair.id} by {scores[i]}"
         display(overlay_roll(source.ref, found[i], label, evaluation, start_s=start_s, seconds=EXCERPT_S))
         if found[i].notes:
-            played = resynthesise(found[i], source.sample_rate)
-            display(player(played, source.sample_rate, EXCERPT_S, f"what {runs[i].label} heard, played", start_s))
+            sound = played(found[i], source.sample_rate, start_s, EXCERPT_S)
+            display(player(sound, source.sample_rate, EXCERPT_S, f"what {runs[i].label} heard, played"))
 
 
 def widest_gap(

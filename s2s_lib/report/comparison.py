@@ -13,7 +13,7 @@ from s2s_lib import metrics
 from s2s_lib.comparison import METRICS, common, differing
 from s2s_lib.report.style import BLUE, GREY, LIGHT, ORANGE, PALETTE, Picture, Table, plain
 from s2s_lib.report.summary import Summary
-from s2s_lib.wording import counted, shortened
+from s2s_lib.wording import counted, listed, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MARKERS, LINES = "osv^DP", ("-", "--", "-.", ":")
 MOST_TILES, MOST_VERDICTS, MOST_NAMES, MOST_PANELS, MOST_PIECES = 4, 3, 3, 6, 60
-LONGEST_VALUE = 60  # signs of a parameter's value that a table shows
+WIDEST_NAME = 25  # signs, of which four stand beside each other in a legend
+LONGEST_VALUE, LONGEST_TOLD = 60, 20  # signs of a parameter's value in a table, and beside a run's name
 
 Epoch = dict[str, float]
 Look = dict[str, str]
@@ -32,12 +33,12 @@ Clock = Callable[[Sequence[Epoch]], list[float]]
 
 def comparison_summary(comparison: Comparison) -> Summary:
     """Which run is best, by how much and how surely; then what a reader must know before believing it."""
-    score = METRICS[comparison.metric]
+    score, called = METRICS[comparison.metric], _called(comparison)
     numbers = []
     for run in comparison.scored[:MOST_TILES]:
         mean, pieces = comparison.f1(run, comparison.metric).mean, len(run.pieces)
         if mean is not None:
-            numbers.append((f"{mean:.3f}", f"{run.label}: {score}, mean of {counted(pieces, 'piece')}"))
+            numbers.append((f"{mean:.3f}", f"{called[run]}: {score}, mean of {counted(pieces, 'piece')}"))
     verdicts = [comparison.verdict(other) for other in comparison.others[:MOST_VERDICTS]]
     left = len(comparison.others) - len(verdicts)
     if left:
@@ -50,9 +51,24 @@ def _subject(comparison: Comparison) -> str:
     names = list(differing(comparison.runs))
     if not names:
         return f"{counted(len(comparison.runs), 'run')}, without a difference in parameters."
-    told, left = names[:MOST_NAMES], len(names) - MOST_NAMES
-    more = f" and {counted(left, 'other parameter')}" if left > 0 else ""
-    return f"{counted(len(comparison.runs), 'run')} that differ in {', '.join(told)}{more}."
+    left = len(names) - MOST_NAMES
+    told = [*names[:MOST_NAMES], counted(left, "other parameter")] if left > 0 else names
+    return f"{counted(len(comparison.runs), 'run')} that differ in {listed(told)}."
+
+
+def _called(comparison: Comparison) -> dict[Run, str]:
+    """The runs' names, with their settings where few differ: 'fast (learning_rate 0.004, batch_size 2)'."""
+    found = differing(comparison.runs)
+    if not found or len(found) > MOST_NAMES:
+        return {run: run.label for run in comparison.runs}
+    columns = [
+        [f"{key.rpartition('.')[2]} {shortened(_value(value) or '–', LONGEST_TOLD)}" for value in values]
+        for key, values in found.items()
+    ]
+    return {
+        run: f"{run.label} ({', '.join(told)})"
+        for run, told in zip(comparison.runs, zip(*columns, strict=True), strict=True)
+    }
 
 
 def runs_table(comparison: Comparison) -> Table | None:
@@ -115,19 +131,20 @@ def learning_curves(comparison: Comparison) -> Picture | None:
     names = ", ".join(run.label for run in runs)
     picture = Picture(10, 6.8 if scored else 3.9, f"Learning curves of {names}, over steps and over time")
     axes = picture.subplots(1 + scored, 2, squeeze=False, sharey="row", sharex="col")
-    looks = _looks(comparison.runs)
+    looks, called = _looks(comparison.runs), _called(comparison)
     for column, (clock, unit) in enumerate(((_steps, "optimizer steps"), (_minutes, "training time (min)"))):
         for run in runs:
-            _curve(axes[0][column], run, "val_loss", clock, looks[run] | {"label": run.label})
+            _curve(axes[0][column], run, "val_loss", clock, looks[run] | {"label": called[run]})
             _curve(axes[0][column], run, "train_loss", clock, {"color": looks[run]["color"], "alpha": 0.4})
             if scored:
                 _curve(axes[1][column], run, "val_onset_f1", clock, looks[run])
-        title = "Loss: validation with markers, training pale"
+        title = "Validation loss with markers, training loss pale"
         plain(axes[0][column], title, "" if scored else unit, "loss (logarithmic)")
         if scored:
-            plain(axes[1][column], "Onset F1 on validation clips", unit, "onset F1")
+            plain(axes[1][column], "Validation onset F1", unit, "mean of the clips")
     _logarithmic(axes[0][0])
-    picture.legend(*axes[0][0].get_legend_handles_labels(), fontsize=8, loc="outside upper left", ncols=4)
+    columns = 4 if all(len(called[run]) < WIDEST_NAME for run in runs) else 2
+    picture.legend(*axes[0][0].get_legend_handles_labels(), fontsize=8, loc="outside upper left", ncols=columns)
     return picture
 
 

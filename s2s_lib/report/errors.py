@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,8 @@ from IPython.display import display
 
 from s2s_lib import metrics
 from s2s_lib.metrics import KINDS
-from s2s_lib.notes import Performance, Timeline
-from s2s_lib.report.players import player, resynthesise
+from s2s_lib.notes import Performance
+from s2s_lib.report.players import played, player
 from s2s_lib.report.rolls import overlay_roll
 from s2s_lib.report.style import BLUE, GREEN, HATCHES, ORANGE, VERMILION, Picture, Table, plain
 
@@ -96,25 +95,15 @@ def show_worst_moments(evaluation: Evaluation, most: int = MOMENTS) -> None:
         display(Table(("worst moments",), [("no note was missed or invented",)]))
 
 
-def excerpt(performance: Performance, start_s: float, end_s: float) -> Performance:
-    """What sounds from `start_s` to `end_s`, moved to time 0; notes that were struck before are left out."""
-    heard = Timeline(performance).between(start_s, end_s).shifted(-start_s)
-    inside = [i for i, note in enumerate(heard.notes) if note.onset_s >= 0]
-    pedal = tuple(replace(event, time_s=max(0.0, event.time_s)) for event in heard.pedal)
-    return Performance(tuple(heard.notes[i] for i in inside), pedal, tuple(heard.extended[i] for i in inside))
-
-
 def _side_by_side(waveform: np.ndarray, est: Performance, rate: int, start_s: float, name: str) -> HTML:
     """A player for the audio of a moment and one for its transcription."""
     from IPython.display import HTML
 
     first = round(start_s * rate)
     clip = waveform[first : first + round(MOMENT_S * rate)]
-    moment = excerpt(est, start_s, start_s + MOMENT_S)
-    played = resynthesise(moment, rate)[: len(clip)] if moment.notes else np.zeros_like(clip)
     players = [
         f'<div style="flex:0 1 22em;min-width:15em">{player(sound, rate, label=f"{name}, {what}").data}</div>'
-        for sound, what in ((clip, "the audio"), (played, "its transcription"))
+        for sound, what in ((clip, "the audio"), (played(est, rate, start_s, len(clip) / rate), "its transcription"))
     ]
     return HTML(f'<div style="display:flex;flex-wrap:wrap;gap:0 1.5em">{"".join(players)}</div>')
 

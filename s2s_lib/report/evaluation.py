@@ -59,7 +59,7 @@ def scores_table(evaluation: Evaluation) -> Table:
     columns = ("source", "score", "precision", "recall", "F1", "accuracy", "F1, pooled")
     caption = (
         "Scores, mean over pieces (last column: all notes counted together). Offsets are key releases or, with "
-        "pedal, ends of sound. Accuracy is TP / (TP + FP + FN); that of onset is the note accuracy."
+        "pedal, ends of sound. Accuracy: the share of right notes in all played or written, TP / (TP + FP + FN)."
     )
     return Table(columns, rows, caption, text_columns=2)
 
@@ -223,7 +223,7 @@ def _f1_by_piece(ax: Axes, evaluation: Evaluation) -> None:
     ):
         values = [getattr(sample.scores, name).f1 for sample in ranked]
         ax.plot(np.arange(1, len(values) + 1), values, marker, color=color, markersize=4, label=label)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     ax.set_xlim(0.5, len(ranked) + 0.5)
     ax.legend(fontsize=7, frameon=False, loc="upper right", ncols=3, handletextpad=0.1, columnspacing=0.8)
 

@@ -9,9 +9,8 @@ import numpy as np
 from IPython.display import display
 
 from s2s_lib import metrics
-from s2s_lib.report.errors import excerpt
 from s2s_lib.report.evaluation import LABELS
-from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.players import played, player
 from s2s_lib.report.roll_svg import key_range, overlay_svg
 from s2s_lib.report.rolls import overlay_roll
 from s2s_lib.report.style import Picture, Table
@@ -147,12 +146,11 @@ class Explorer:
         if self.sample not in self._waveforms:
             self._waveforms = {self.sample: self.sample.waveform()}
         audio = self._waveforms[self.sample][round(start_s * rate) : round(end_s * rate)]
-        moment = excerpt(self.reading.est, start_s, end_s)
-        played = resynthesise(moment, rate) if moment.notes else np.zeros(0, np.float32)
-        played = np.pad(played[: len(audio)], (0, max(0, len(audio) - len(played))))
-        sound = {"audio": audio, "transcription": played}.get(what)
+        heard = played(self.reading.est, rate, start_s, len(audio) / rate)
+        heard = np.pad(heard, (0, len(audio) - len(heard)))
+        sound = {"audio": audio, "transcription": heard}.get(what)
         if sound is None:
-            sound = np.stack([audio, played], axis=1)
+            sound = np.stack([audio, heard], axis=1)
             what = "audio in the left ear, transcription in the right"
         label = f"{self.sample.id}, {start_s:.1f}–{end_s:.1f} s, onset threshold {self.threshold.value:.2f}: {what}"
         self.sound.value = player(sound, rate, len(sound) / rate, label).data.replace("<audio ", "<audio autoplay ", 1)

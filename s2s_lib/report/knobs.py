@@ -107,9 +107,11 @@ def turned(waveform: np.ndarray, sample_rate: int, knobs: Knobs) -> np.ndarray:
 
 
 def described(knobs: Knobs) -> str:
-    """What was turned, in words: 'room, 0.6 s, direct +3 dB; pink noise, SNR 25 dB'."""
-    tuning = [f"tuning {knobs.tuning_cents:+.0f} cents"] if knobs.tuning_cents else []
-    return "; ".join([*tuning, *map(str, effects_of(knobs))]) or "nothing is turned"
+    """What was turned, in words: 'bass -6 dB; room, 0.6 s, direct +3 dB; pink noise, SNR 25 dB'."""
+    words = [f"tuning {knobs.tuning_cents:+.0f} cents"] if knobs.tuning_cents else []
+    words += [f"{name} {gain:+.0f} dB" for name, gain in (("bass", knobs.bass_db), ("treble", knobs.treble_db)) if gain]
+    words += [str(effect) for effect in effects_of(knobs) if not isinstance(effect, Equaliser)]  # whose knobs those are
+    return "; ".join(words) or "nothing is turned"
 
 
 def knobs_figure(before: np.ndarray, sample_rate: int, knobs: Knobs, title: str) -> Picture:

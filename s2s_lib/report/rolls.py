@@ -10,6 +10,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path
+from matplotlib.transforms import ScaledTranslation
 
 from s2s_lib import metrics
 from s2s_lib.config import EvaluationConfig
@@ -17,6 +18,7 @@ from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Note, Performance, pedal_
 from s2s_lib.report.style import BLUE, GREY, ORANGE, SKY, VERMILION, Picture, pitch_axis, plain
 
 EXCERPT_S = 20.0  # longer pieces are shown in part: notes must stay readable
+LEGEND_IN = 0.4  # below the axes, in inches
 PEDAL_STRIP = 2.2  # height of the pedal's strip in semitones
 JUDGED = {"hit": "played and found", "found": "its transcription", "missed": "missed", "invented": "invented"}
 LOOKS = {
@@ -143,5 +145,6 @@ def _finish(
     ax.set_ylim(pitches[0] - 0.5 - 1.2 * PEDAL_STRIP, pitches[1] + 0.5)
     ax.set_xlim(start_s, end_s)
     ax.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.16), ncols=len(handles), fontsize=8, frameon=False
-    )
+        handles=handles, loc="upper left", bbox_to_anchor=(0, 0), ncols=len(handles), fontsize=8, frameon=False,
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -LEGEND_IN, ax.figure.dpi_scale_trans),
+    )  # fmt: skip

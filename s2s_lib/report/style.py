@@ -131,5 +131,7 @@ def histogram(ax: Axes, values: Sequence[float] | np.ndarray, bins: Any, color: 
 
 
 def nothing(ax: Axes, text: str = "no data") -> None:
-    """Says in the middle of an axes that there is nothing to see."""
+    """Says in the middle of an axes that there is nothing to see, without ticks that would mean nothing."""
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY, fontsize=10)
+    ax.tick_params(length=0, labelbottom=False, labelleft=False)  # no axis that others share loses its own
+    ax.grid(visible=False)

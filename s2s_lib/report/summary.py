@@ -12,6 +12,7 @@ from s2s_lib.config import TOLERANCES
 from s2s_lib.metrics.intervals import estimate, interval_text, signed_text
 from s2s_lib.progress import duration
 from s2s_lib.report.style import Table
+from s2s_lib.report.training import size, trained_on
 from s2s_lib.runs import Run, find_runs
 from s2s_lib.sources import MIDI, RECORDING, TEST_SPLIT
 from s2s_lib.wording import counted, listed
@@ -89,7 +90,7 @@ def _origin(made: Sequence[Manifest], config: Config) -> str:
 def training_summary(history: History, config: Config) -> Summary:
     """How long the model learnt, from how much music, and which state was kept."""
     epochs = history.epochs
-    model = f"Model of run {config.output.name}: {history.parameters / 1e6:.2f} million weights."
+    model = f"Model of run {config.output.name}: {size(history)}."
     if not epochs:
         return Summary([model, "No epoch was finished."])
     heard = sum(epoch["seconds"] * epoch.get("audio_seconds_per_second", 0.0) for epoch in epochs)
@@ -97,7 +98,7 @@ def training_summary(history: History, config: Config) -> Summary:
     numbers = [
         (f"{len(epochs)}", "rounds of learning (epochs)"),
         (duration(heard), "of music heard"),
-        (duration(spent), f"of training on {history.device} ({history.precision})"),
+        (duration(spent), f"of training on {trained_on(history)}, in {history.precision}"),
     ]
     sentences = [model, _kept(epochs[0], history.best)]
     if history.stopped_early:

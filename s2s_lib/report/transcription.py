@@ -14,6 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from s2s_lib.metre import beat_quarters
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Note, Performance, Piece, pedal_spans
 from s2s_lib.report.style import BLUE, GREY, ORANGE, VERMILION, Picture, Table, pitch_axis, plain
+from s2s_lib.transcription.following import performed_times
 
 if TYPE_CHECKING:
     from s2s_lib.transcription import Transcription
@@ -141,14 +142,6 @@ def bar_lines(piece: Piece) -> list[Bar]:
     bars = [(bar.number, bar.line / QUARTER) for bar in measures(piece) if bar.number]
     times_s = performed_times(piece, [place for _, place in bars])
     return [(number, time_s) for (number, _), time_s in zip(bars, times_s.tolist(), strict=True)]
-
-
-def performed_times(piece: Piece, places: Sequence[float] | np.ndarray) -> np.ndarray:
-    """When places on the page, in quarter notes, are played, in seconds; beyond the last beat at its pace."""
-    places, beats_s = np.asarray(places, float), np.array(piece.beats_s)
-    last = len(beats_s) - 1
-    beyond = np.maximum(places - last, 0) * (beats_s[-1] - beats_s[-2] if last else 0.0)
-    return np.interp(places, np.arange(last + 1), beats_s) + beyond
 
 
 def tempo_figure(transcription: Transcription) -> Figure:

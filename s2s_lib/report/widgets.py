@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from IPython import get_ipython
 from IPython.display import display
 
-from s2s_lib.report.players import player, resynthesise
+from s2s_lib.report.players import CLIP_S, played, player
 from s2s_lib.report.rolls import overlay_roll, piano_roll
 from s2s_lib.report.samples import score_excerpt
 from s2s_lib.report.transcription import key_name
@@ -62,7 +62,9 @@ def show_result(evaluation: Evaluation, result: SampleResult) -> None:
     about = f"{result.id}: onset F1 {scores.onset.f1:.2f}, with offsets (pedal) {scores.onset_offset_pedal.f1:.2f}"
     display(overlay_roll(result.ref, result.est, about, evaluation.config.evaluation))
     display(player(result.waveform(), rate, label=f"{result.id}, the audio"))
-    display(player(resynthesise(result.est, rate), rate, label=f"{result.id}, its transcription played"))
+    if result.est.notes:
+        heard = played(result.est, rate, 0.0, CLIP_S)
+        display(player(heard, rate, label=f"{result.id}, its transcription played"))
 
 
 def sample_browser(manifest: Manifest) -> None:

@@ -31,6 +31,7 @@ class Engraving:
         verovio = _library("verovio", "svg")
         verovio.enableLog(verovio.LOG_ERROR)
         self._size_mm = width_mm, height_mm
+        self._svgs: dict[int, str] = {}
         self._fonts = Path(verovio.__file__).parent / "data"
         margin = round(min(150.0, width_mm * 0.6))  # tenths of a millimetre, as all of Verovio's page sizes
         margins = {f"pageMargin{side}": margin for side in ("Left", "Right", "Top", "Bottom")}
@@ -52,7 +53,9 @@ class Engraving:
 
         It needs no music font: signs within text, such as the note of a tempo, are drawn as outlines.
         """
-        return plain_text(self._toolkit.renderToSVG(page), self._fonts)
+        if page not in self._svgs:  # SVG, PNG and PDF are made of the same drawing
+            self._svgs[page] = plain_text(self._toolkit.renderToSVG(page), self._fonts)
+        return self._svgs[page]
 
     def png(self, page: int, width: int = 1240) -> bytes:
         """A page as a PNG picture, `width` pixels wide."""

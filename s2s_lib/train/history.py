@@ -22,13 +22,13 @@ LABELS = {
     "val_onset_offset_key_f1": "validation onset + offset F1",
     "learning_rate": "learning rate",
     "grad_norm": "gradient norm",
-    "seconds": "seconds",
-    "waited_seconds": "waited (s)",
-    "elapsed_seconds": "elapsed (s)",
-    "audio_seconds_per_second": "audio (s per s)",
-    "loader_audio_seconds_per_second": "loader (s per s)",
+    "seconds": "time of the epoch (s)",
+    "waited_seconds": "waited for data (s)",
+    "elapsed_seconds": "time since the start (s)",
+    "audio_seconds_per_second": "audio trained on (s per s)",
+    "loader_audio_seconds_per_second": "audio the loader could give (s per s)",
     "gflops": "GFLOP per s",
-    "peak_share": "share of peak",
+    "peak_share": "share of the machine's peak",
 }  # what the report's figures and tables, TensorBoard and W&B call what was measured
 
 

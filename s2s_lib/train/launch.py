@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 import torch
 from accelerate import Accelerator, notebook_launcher
@@ -18,12 +20,14 @@ from s2s_lib.config import Config
 from s2s_lib.data import check_dataset, load_manifests
 from s2s_lib.devices import bf16_pays, resolve_device
 from s2s_lib.errors import InputError
+from s2s_lib.files import atomic_write
 from s2s_lib.train.checkpoints import find_checkpoint, read_history
 from s2s_lib.train.history import History
 from s2s_lib.train.loop import Trainer, log
 
 WANDB_LOCAL = ("offline", "dryrun", "disabled")  # modes without a server
 WANDB_WAIT_S = 30.0  # for the server to answer
+WANDB_ID = "wandb_id.txt"  # in the run's folder of logs
 
 
 def train(config: Config) -> History:
@@ -85,7 +89,8 @@ def _wandb_refusing() -> Iterator[None]:
 def _launch(config: Config) -> None:
     """Starts the training processes; what one of them refuses is refused here in the same words."""
     try:
-        notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
+        with redirect_stdout(io.StringIO()):  # "Launching training on 2 CUDAs.", also where there is no GPU
+            notebook_launcher(_process, (config,), num_processes=config.training.num_processes, use_port=_free_port())
     except ChildFailedError as error:
         message = error.get_first_failure()[1].message
         text = message["message"] if isinstance(message, dict) else str(message)
@@ -137,8 +142,19 @@ def _open_trackers(accelerator: Accelerator, config: Config) -> None:
     logs.mkdir(parents=True, exist_ok=True)  # else W&B would take the working folder
     settings = {"init_timeout": WANDB_WAIT_S, "console": "off", "quiet": True}  # training.log has what is printed
     wandb = {"name": config.output.name, "dir": str(logs), "settings": settings}
+    if "wandb" in config.training.trackers and accelerator.is_main_process:
+        wandb |= {"id": _wandb_id(config), "resume": "allow"}
     with _wandb_refusing():
         accelerator.init_trackers("sound2sheet", init_kwargs={"wandb": wandb})
+
+
+def _wandb_id(config: Config) -> str:
+    """W&B's name for this training: the one it had where it goes on from a checkpoint of this run, else a new one."""
+    file, checkpoint = config.output.logs / WANDB_ID, find_checkpoint(config)
+    goes_on = checkpoint is not None and checkpoint.resolve().parent == config.output.checkpoints.resolve()
+    if not (goes_on and file.is_file()):
+        atomic_write(file, secrets.token_hex(4))
+    return file.read_text(encoding="utf-8")
 
 
 def _open_log(config: Config, accelerator: Accelerator) -> None:

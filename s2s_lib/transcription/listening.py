@@ -13,8 +13,8 @@ from s2s_lib.config import EMBEDDED_SOUNDFONT, Config, EvaluationConfig, Transcr
 from s2s_lib.pianos import Piano
 from s2s_lib.render import render
 from s2s_lib.soundfonts import find_soundfonts
-from s2s_lib.transcription.recording import load_transcriber, wishes
-from s2s_lib.transcription.result import Source, Transcription
+from s2s_lib.transcription.recording import load_transcriber, printable, used_model, wishes
+from s2s_lib.transcription.result import Model, Source, Transcription
 
 if TYPE_CHECKING:
     from s2s_lib.transcribe import Probabilities  # imports torch
@@ -26,7 +26,8 @@ BUILT_IN_TITLE, BUILT_IN_NAME = "Prelude in C major, BWV 846", "bwv846"
 class Heard:
     """A recording and the model's probabilities for it.
 
-    waveform: mono, (samples,), at `sample_rate`; `name` is that of the recording's file.
+    waveform: mono, (samples,), at `sample_rate`; `name` is that of the recording's file; `model` is the one that heard
+    it.
     """
 
     title: str
@@ -34,13 +35,13 @@ class Heard:
     waveform: np.ndarray
     sample_rate: int
     probabilities: Probabilities
+    model: Model
 
     def transcription(self, settings: TranscriptionConfig) -> Transcription:
         """The notes that these settings let through, and their score when asked for; nothing is heard again."""
-        own, asked = self.probabilities.thresholds.onset, settings.onset_threshold
-        performance = self.probabilities.notes(own if asked is None else asked)
+        performance = self.probabilities.notes(settings.onset_threshold)
         source = Source(self.name, self.waveform, self.sample_rate)
-        return Transcription(performance, self.title, source, wishes(settings))
+        return Transcription(performance, self.title, source, wishes(settings), self.model)
 
 
 def hear(config: Config, audio: str | Path | None = None) -> Heard:
@@ -56,5 +57,7 @@ def hear(config: Config, audio: str | Path | None = None) -> Heard:
         piano = Piano.plain(find_soundfonts([EMBEDDED_SOUNDFONT])[0])
         title, name, waveform = BUILT_IN_TITLE, BUILT_IN_NAME, render(bwv846().performance, piano, rate)
     else:
-        title, name, waveform = Path(audio).stem, Path(audio).name, read_audio(audio, rate)
-    return Heard(title, name, waveform, rate, transcriber.hear(waveform, rate, EvaluationConfig()))
+        path = Path(audio)
+        title, name, waveform = printable(path.stem), printable(path.name), read_audio(audio, rate)
+    probabilities = transcriber.hear(waveform, rate, EvaluationConfig())
+    return Heard(title, name, waveform, rate, probabilities, used_model(config.transcription.model_path))

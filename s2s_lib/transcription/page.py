@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from html import escape
 
@@ -10,6 +11,7 @@ import numpy as np
 import soundfile
 
 from s2s_lib.progress import duration
+from s2s_lib.transcription.following import SCRIPT, followed_score, sound_figure
 from s2s_lib.transcription.formats import FORMATS
 from s2s_lib.transcription.result import Source, Transcription
 
@@ -17,32 +19,31 @@ DOWNLOADS = ("midi", "musicxml", "pdf", "json")
 PLAYER_RATE = 24000  # samples per second of the recording in the page: mono MP3, about 6 KB a second
 LONGEST_PLAYED_S = 1800  # of which 11 MB come into the page; a longer recording is left out
 STYLE = """
-body { margin: 0 auto; max-width: 60em; padding: 1em; font: 16px/1.5 system-ui, sans-serif; color: #222;
+:root { color-scheme: light dark }
+body { margin: 0 auto; max-width: 62em; padding: 1em; font: 16px/1.5 system-ui, sans-serif; color: #222;
        background: #fff }
-h1 { margin: 0.5em 0 0 }
-.found { margin: 0 0 1em; color: #555 }
+h1 { margin: 0.5em 0 0; overflow-wrap: anywhere }
+.found { margin: 0 0 1em; color: #555; overflow-wrap: anywhere }
 .downloads a { display: inline-block; margin: 0 0.5em 0.5em 0; padding: 0.3em 0.8em; border: 1px solid #888;
                border-radius: 0.3em; color: inherit; text-decoration: none }
-.downloads a:hover, .downloads a:focus { background: #eee }
-audio { width: 100%; margin: 0.5em 0 1em }
-.sheet { margin: 0 0 1em; border: 1px solid #ccc }
-.sheet svg { display: block; width: 100%; height: auto }
-@media print { .downloads, audio { display: none } .sheet { border: 0; break-after: page } }
+.downloads a:hover, .downloads a:focus { background: #8883 }
+@media (prefers-color-scheme: dark) { body { color: #e4e4e4; background: #15181c } .found { color: #aaa } }
+@media print { .downloads { display: none } .s2s-page { border: 0; break-after: page } }
 """
-# nothing but what the page itself holds may be loaded, whatever a title or a file's name contains
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:"
+# nothing but what the page itself holds may be loaded, and no script run but ours, whatever a title or a file's name
+# contains
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; media-src data:; "
+    f"script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+)
 
 
 def page(transcription: Transcription) -> str:
-    """The page's HTML: title, what was found, the recording, files to download, the engraved pages.
+    """The page's HTML: title, what was found, files to download, the recording, and the score that follows it.
 
     Raises InputError if there are too few notes for a score.
     """
     title = escape(transcription.title)
-    sheets = "\n".join(
-        f'<div class="sheet" role="img" aria-label="{title}, page {number}">{_inline(svg)}</div>'
-        for number, svg in enumerate(transcription.svgs, 1)
-    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -55,17 +56,11 @@ def page(transcription: Transcription) -> str:
 <body>
 <h1>{title}</h1>
 <p class="found">{escape(transcription.source.name)}: {escape(transcription.summary())}</p>
-{_player(transcription.source)}
 <p class="downloads">{_downloads(transcription)}</p>
-{sheets}
+{followed_score(transcription, _player(transcription.source))}
 </body>
 </html>
 """
-
-
-def _inline(svg: str) -> str:
-    """An SVG file's element, without the XML declaration and document type that HTML has no place for."""
-    return svg[svg.index("<svg") :]
 
 
 def _downloads(transcription: Transcription) -> str:
@@ -85,8 +80,7 @@ def _player(source: Source) -> str:
     recording = _compressed(source)
     if recording is None:
         return f"<p>The recording is longer than {duration(LONGEST_PLAYED_S)}, so it is not in this page.</p>"
-    data = _base64(recording)
-    return f'<audio controls preload="metadata" aria-label="The recording" src="data:audio/mpeg;base64,{data}"></audio>'
+    return sound_figure("The recording; the score follows it, and a click on a note goes there.", _base64(recording))
 
 
 def _compressed(source: Source) -> bytes | None:

@@ -57,7 +57,7 @@ def transcribe(
     path = Path("recording" if isinstance(audio, np.ndarray) else audio)
     source = Source(printable(path.name), audio, sample_rate)
     return Transcription(
-        performance, printable(title or path.stem), source, wishes(settings), _model(settings.model_path)
+        performance, printable(title or path.stem), source, wishes(settings), used_model(settings.model_path)
     )
 
 
@@ -98,7 +98,8 @@ def _load(folder: Path, device: str, _changed_ns: int) -> Transcriber:
     return Transcriber.load(folder, device)
 
 
-def _model(model_path: str | None) -> Model:
+def used_model(model_path: str | None) -> Model:
+    """What a transcription says of the model that made it."""
     folder = model_folder(model_path)
     name = RELEASED if folder == RELEASED_FOLDER else str(folder)
     return Model(name, _sha256(folder / WEIGHTS, _changed_ns(folder)))

@@ -129,7 +129,7 @@ class Transcription:
         with self._named():
             return Engraving(source)
 
-    @cached_property
+    @property
     def svgs(self) -> list[str]:
         """The engraved pages as SVG."""
         return [self.engraving.svg(page) for page in range(1, self.engraving.pages + 1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from s2s_lib.pipeline.sweep.metric import OF_TRAINING
 from s2s_lib.wording import aligned, counted, listed
 
 if TYPE_CHECKING:
@@ -48,4 +49,6 @@ def remarks(result: SweepResult) -> list[str]:
     sweep, best = result.config.sweep, result.best
     trials = f"{counted(len(result.trials), 'trial')} ({sweep.search} search) over {listed(list(sweep.keys))}"
     found = "" if best is None else f"; the best by {sweep.metric} is {best.name}, with {best.value:.4g}"
-    return [f"Sweep {result.config.output.name}: {trials}{found}.", *(f"Failed: {why}" for why in failures(result))]
+    if best is not None and sweep.metric in OF_TRAINING:
+        found += " on the validation split, while the ranking here goes by the scores of the evaluation"
+    return [f"Sweep {result.config.output.name!r}: {trials}{found}.", *(f"Failed: {why}" for why in failures(result))]
