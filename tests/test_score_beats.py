@@ -155,3 +155,18 @@ def test_a_stretch_of_busy_notes_keeps_the_pulse(monkeypatch: pytest.MonkeyPatch
     assert np.diff(find_beats(played).beats_s) == pytest.approx(0.6)
     monkeypatch.setattr(beats, "OTHER_PULSE", 0.0)
     assert np.diff(find_beats(played).beats_s).min() == pytest.approx(0.3), "so there is something to hold"
+
+
+def test_doubtful_bar_lines_go_by_how_music_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judged(onsets: Onsets) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        count = len(onsets.times_s)
+        downbeat = np.where(np.arange(count) % 4 == 2, 0.3, -0.3)
+        metre = np.where(np.array(METRES) == (4, 4), -0.1, -9.0).min(axis=1)
+        return np.full(count, 3.0), downbeat, np.full((count, len(LENGTHS_S)), -4.0), np.tile(metre, (count, 1))
+
+    monkeypatch.setattr(beats, "judge", judged)
+    played = Performance(tuple(Note(0.6 * i, 0.6 * i + 0.5, 60 + i % 5, 70) for i in range(60)))
+    assert find_beats(played).first_downbeat == 0
+    monkeypatch.setattr(beats, "OPENING", 0.25)
+    monkeypatch.setattr(beats, "PICKUP", 0.25)
+    assert find_beats(played).first_downbeat == 2, "so there is something to weigh"

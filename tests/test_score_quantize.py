@@ -81,7 +81,7 @@ def test_made_rhythm(name, articulation):
     assert {note.voice for note in written} == {1}
 
 
-@pytest.mark.parametrize(("level", "onsets", "values"), [("simple", 0.99, 0.93), ("medium", 0.92, 0.85)])
+@pytest.mark.parametrize(("level", "onsets", "values"), [("simple", 0.99, 0.93), ("medium", 0.92, 0.83)])
 @pytest.mark.parametrize("unsteady", [False, True])
 def test_composed_music(level, onsets, values, unsteady):
     right = np.zeros(2)

@@ -17,7 +17,8 @@ LENGTH_WEIGHT, LENGTH_LEVEL = 0.2, 18.0  # of a beat's length beside its onsets;
 PULSE_S, PULSE_WIDTH = 0.6, 1.0  # beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
 METRE_ONSETS = 8.0  # as many onsets, each on its own, would say as much of the metre as all of a piece do
 PULSE_SPREAD = 0.12  # of a piece's pulse: standard deviation of the logarithm of its beats' lengths
-RUBATO, OTHER_PULSE = 0.35, 2.0  # by how much beats may differ from it (logarithm); cost of one half or twice as long
+RUBATO, OTHER_PULSE = 0.35, 4.0  # by how much beats may differ from it (logarithm); cost of one half or twice as long
+OPENING, PICKUP = 0.7, 0.2  # share of music that begins on a downbeat, and on the last beat of a bar
 WISH_WIDTH = 0.08  # of a wished tempo: standard deviation of the logarithm
 EARLY = 0.12  # of a beat, by which the first onset may come before the first beat
 FALLBACK_BPM = 120.0  # quarter notes a minute, where there are too few onsets for a beat to be heard
@@ -29,10 +30,10 @@ def find_beats(
     """The felt beats of a performance of at least one note, from about its first onset or before it past its last.
 
     A network judges every onset (`beats_network`); dynamic programming finds the likeliest beats, bars and metre
-    (`beats_path`), and once more when it is known which pulse holds for most of the piece. `tempo_bpm` (quarter notes
-    a minute) says about what tempo is looked for, `time_signature` the metre; of its own accord 2/4, 3/4, 4/4 and 6/8
-    are found. Where no beat can be heard, as in a single chord, beats are even. The time it takes grows with the number
-    of onsets.
+    (`beats_path`), and once more when it is known which pulse holds for most of the piece; where bar lines are in
+    doubt, how music begins decides. `tempo_bpm` (quarter notes a minute) says about what tempo is looked for,
+    `time_signature` the metre; of its own accord 2/4, 3/4, 4/4 and 6/8 are found. Where no beat can be heard, as in a
+    single chord, beats are even. The time it takes grows with the number of onsets.
     """
     metres = METRES if time_signature is None else (time_signature,)
     sought = [(2 * above, 4) if below == 2 else (above, below) for above, below in metres]  # 2/2 as two bars of 2/4
@@ -42,7 +43,9 @@ def find_beats(
     course = best_course(evidence, bars)
     if course is not None and tempo_bpm is None:
         course = best_course(_held_to(_pulse_s(course), evidence), bars) or course
-    if course is None:
+    if course is not None:
+        course = _opened(course, evidence, bars[course.metre])
+    else:
         course = _even(onsets, 60 / (tempo_bpm or FALLBACK_BPM) * float(beat_quarters(sought[0])))
     beats_s, place = _to_the_ends(course, onsets)
     time_signature = metres[course.metre]
@@ -80,6 +83,33 @@ def _held_to(pulse_s: float, evidence: Evidence) -> Evidence:
     """The evidence with a price on other pulses, or single stretches would be read at half or double tempo."""
     away = np.clip((np.abs(np.log(LENGTHS_S / pulse_s)) - RUBATO) / (np.log(2) - RUBATO), 0, 1)
     return replace(evidence, pace=evidence.pace - OTHER_PULSE * away**2)
+
+
+def _opened(course: Course, evidence: Evidence, size: int) -> Course:
+    """The course with its likeliest place in bars of `size` beats.
+
+    What the network mistakes it mistakes throughout a piece, so the bar lines' mean evidence, not its sum, is weighed
+    against the place that music usually begins on. Composed pieces all begin on a downbeat; no network learns this.
+    """
+    onset = np.searchsorted(evidence.times_s, course.beats_s - 1e-6).clip(max=len(evidence.times_s) - 1)
+    struck = np.abs(evidence.times_s[onset] - course.beats_s) < 1e-5
+    first = int(np.abs(course.beats_s - evidence.times_s[0]).argmin())
+    odds = evidence.downbeat[onset]
+
+    def likelihood(place: int) -> float:
+        places = (place + np.arange(len(onset))) % size
+        downbeats, others = struck & (places == 0), struck & (places != 0)
+        means = (-np.logaddexp(0, side).mean() for side in (-odds[downbeats], odds[others]) if len(side))
+        return sum(means) + float(np.log(_usual(int(places[first]), size)))
+
+    return replace(course, place=max(range(size), key=likelihood))
+
+
+def _usual(place: int, size: int) -> float:
+    """Share of music that begins on this place of a bar of `size` beats."""
+    if place == 0:
+        return OPENING
+    return PICKUP if place == size - 1 else (1 - OPENING - PICKUP) / (size - 2)
 
 
 def _even(onsets: Onsets, length_s: float) -> Course:

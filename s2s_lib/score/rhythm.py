@@ -33,18 +33,26 @@ JOINED = 1.5  # onsets of two hands played one after the other, in one place
 TOGETHER_S, APART_S, FAR_S = 0.03, 0.07, 0.4  # up to the first; between the other two
 CHANGED, TURNED = 0.6, 1.8  # to a finer or coarser subdivision; from straight to threes or back
 FINER_THAN_WISHED = 3.0  # a division below the smallest value wished for
-PLAIN = (0.0, 0.6, 2.5, 5.5, 7.5)  # cost of a place by the level of the division that reaches it: whole, half, ..
-TUPLET = (0.0, 2.4, 4.0, 6.5, 9.0)  # the same where a beat is divided against its metre
+PLAIN = (0.0, 0.6, 4.5, 9.9, 13.5)  # cost of a place by the level of the division that reaches it: whole, half, ..
+TUPLET = (0.0, 4.3, 7.2, 11.7, 16.2)  # the same where a beat is divided against its metre
+REPEATED = 0.6  # power of a count: as many places of one level in a beat cost less than each by itself
 CHAINS = {False: (1, 2, 4, 8, 16), True: (1, 3, 6, 12, 24)}  # the divisions of a beat by level; by threes or not
 
 
 @dataclass(frozen=True)
 class Division:
-    """A beat in equal parts: how many, what an onset costs at each of its places (parts + 1,), and what it costs."""
+    """A beat in equal parts: how many, the level of each of its places (parts + 1,), what levels and itself cost."""
 
     parts: int
-    usualness: np.ndarray
+    levels: np.ndarray
+    costs: tuple[float, ...]
     cost: float
+
+    def cost_of(self, places: np.ndarray) -> np.ndarray:
+        """Cost (..) of onsets at these places (.., onsets), in parts of the beat."""
+        levels = self.levels[places]
+        counts = (np.count_nonzero(levels == level, axis=-1) for level in range(1, self.levels.max() + 1))
+        return self.cost + sum(cost * count**REPEATED for cost, count in zip(self.costs[1:], counts, strict=False))
 
 
 def find_places(clusters: list[Cluster], timing: Timing, smallest: Fraction) -> list[Fraction]:
@@ -92,8 +100,8 @@ def divisions_of(beat: Fraction, smallest: Fraction) -> list[Division]:
             written = beat / parts / 4 * (Fraction(3, 2) if against else 1)
             if written * 2 >= smallest:
                 costs = TUPLET if against else PLAIN
-                usualness = np.array([costs[_level(i, parts, CHAINS[threes])] for i in range(parts + 1)])
-                found.append(Division(parts, usualness, 0.0 if written >= smallest else FINER_THAN_WISHED))
+                levels = np.array([_level(i, parts, CHAINS[threes]) for i in range(parts + 1)])
+                found.append(Division(parts, levels, costs, 0.0 if written >= smallest else FINER_THAN_WISHED))
     return found
 
 
@@ -128,9 +136,9 @@ def _beat_costs(
             successive = np.array([_successive(clusters[i], clusters[j]) for i, j in pairwise(hands[hand])])
             for g, division in enumerate(divisions):
                 part, off = _nearest([clusters[i] for i in hands[hand]], starts, lengths, division)
-                cost[..., g] = np.minimum((off / spread[..., None]) ** 2 / 2, FURTHEST).sum(-1) + division.cost
+                cost[..., g] = np.minimum((off / spread[..., None]) ** 2 / 2, FURTHEST).sum(-1)
                 cost[..., g] += len(hands[hand]) * np.log(spread / SPREAD_S)
-                cost[..., g] += division.usualness[part].sum(-1)
+                cost[..., g] += division.cost_of(part)
                 cost[..., g] += COLLAPSED * ((np.diff(part, axis=-1) == 0) * successive).sum(-1)
                 places[..., g, :] = part / division.parts
         costs[hand], placed[hand] = cost, places
@@ -152,7 +160,7 @@ def _nearest(
 
     Both are (.., clusters) for beats that begin at `starts` (..) and last `lengths` (..).
     """
-    parts, simple = division.parts, division.usualness
+    parts, levels = division.parts, division.levels
     first = np.array([cluster.first_s for cluster in clusters])
     last = np.array([cluster.last_s for cluster in clusters])
     from_start = (first - starts[..., None], last - starts[..., None])
@@ -160,7 +168,7 @@ def _nearest(
     late = np.clip(np.rint(from_start[1] / lengths[..., None] * parts), 0, parts)
     off = [p * lengths[..., None] / parts for p in (part, late)]
     off = [np.maximum(from_start[0] - o, 0) + np.maximum(o - from_start[1], 0) for o in off]
-    later = (off[1] < off[0]) | ((off[1] == off[0]) & (simple[late.astype(int)] < simple[part.astype(int)]))
+    later = (off[1] < off[0]) | ((off[1] == off[0]) & (levels[late.astype(int)] < levels[part.astype(int)]))
     return np.where(later, late, part).astype(int), np.where(later, off[1], off[0])
 
 
