@@ -54,7 +54,13 @@ def test_no_package_is_listed_twice() -> None:
 def test_every_imported_package_is_required() -> None:
     import ast
 
-    known_as = {"yaml": "pyyaml", "fluidsynth": "pyfluidsynth", "pygame": "pygame-ce", "ipython": "ipykernel"}
+    known_as = {
+        "yaml": "pyyaml",
+        "sklearn": "scikit-learn",
+        "fluidsynth": "pyfluidsynth",
+        "pygame": "pygame-ce",
+        "ipython": "ipykernel",
+    }
     known_as |= {"upath": "universal-pathlib"}
     brought_along = {
         "fsspec": "universal-pathlib",
