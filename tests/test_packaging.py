@@ -60,8 +60,8 @@ def test_every_imported_package_is_required() -> None:
         "fluidsynth": "pyfluidsynth",
         "pygame": "pygame-ce",
         "ipython": "ipykernel",
+        "upath": "universal-pathlib",
     }
-    known_as |= {"upath": "universal-pathlib"}
     brought_along = {
         "fsspec": "universal-pathlib",
         "nbclient": "papermill",

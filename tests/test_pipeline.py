@@ -69,7 +69,11 @@ def test_executed_notebook_is_whole(chain: RunResult, stage: str) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "done"),
-    [("generate", ["composing and rendering"]), ("train", ["training", "tuning", "learning offsets"]), ("evaluate", ["transcribing"])],
+    [
+        ("generate", ["composing and rendering"]),
+        ("train", ["training", "tuning", "learning offsets"]),
+        ("evaluate", ["transcribing"]),
+    ],
 )
 def test_every_progress_leaves_one_tidy_line(chain: RunResult, stage: str, done: list[str]) -> None:
     notebook = nbformat.read(chain.run_dir / f"{NOTEBOOKS[stage]}.ipynb", as_version=4)
