@@ -1,8 +1,8 @@
 """How long the error explorer takes for a move of the threshold: `python tests/benchmarks/explorer.py`.
 
 A move is all that the kernel does for it: notes written, scored, told by kind, the table and the piano roll made. The
-piece is 30 s of random notes, its probabilities those of a model that is sure of little. Every threshold is new to the
-explorer, so nothing is at hand.
+piece is 30 s of random notes, its probabilities those of a model that is sure of little, its key releases told by the
+released forest. Every threshold is new to the explorer, so nothing is at hand.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from s2s_lib import metrics
-from s2s_lib.config import Config
+from s2s_lib.config import RELEASED_FOLDER, Config
 from s2s_lib.evaluate import Evaluation, SampleResult
 from s2s_lib.notes import Note, PedalEvent, Performance, resolve_overlaps
+from s2s_lib.offsets import load_offsets
 from s2s_lib.report.explorer import Explorer
 from s2s_lib.sources import MIDI, Source
 from s2s_lib.targets import Grid, Thresholds, encode
@@ -40,7 +41,8 @@ def heard(ref: Performance, rng: np.random.Generator) -> Probabilities:
     grid, ghosts = (encode(p, 0.0, round(SECONDS / FRAME_S), FRAME_S) for p in (ref, music(10, rng)))
     sure = rng.uniform(0.2, 1.0, grid.onset.shape[1]).astype(np.float32)
     onset = np.maximum(grid.onset * sure, 0.5 * ghosts.onset * rng.permutation(sure))
-    return Probabilities(Grid(**(vars(grid) | {"onset": onset})), FRAME_S, Thresholds(), SECONDS)
+    seen = Grid(**(vars(grid) | {"onset": onset}))
+    return Probabilities(seen, FRAME_S, Thresholds(), SECONDS, load_offsets(RELEASED_FOLDER))
 
 
 def main() -> None:
