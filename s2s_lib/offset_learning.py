@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,12 +46,11 @@ def learn_offsets(config: Config) -> OffsetLearning:
     folder = config.output.model
     (folder / OFFSETS).unlink(missing_ok=True)  # of an earlier training
     transcriber = Transcriber.load(folder, config.model.device)
-    rate = transcriber.sample_rate
-    pieces = training_pieces(config, config.training.offset_pieces, rate)
+    pieces = training_pieces(config, config.training.offset_pieces, transcriber.sample_rate)
     examples = []
     with Progress(len(pieces), "learning offsets", "pieces") as progress:
         for piece in pieces:
-            examples.append(_examples(transcriber, *piece(), rate, config.evaluation))
+            examples.append(_examples(transcriber, *piece(), config.evaluation))
             progress.advance(1)
     notes = sum(len(durations) for _, durations in examples)
     if notes < FEWEST_NOTES:
@@ -108,8 +107,7 @@ def _compare(config: Config, transcriber: Transcriber, forest: OffsetForest, not
     scores = []
     for sample in samples:
         known = transcriber.hear(sample.waveform(), sample.sample_rate, config.evaluation)
-        plain, truth = known.notes(), sample.performance().notes
-        refined = forest.refined(plain, [Trace.of(known.grid)], known.frame_s)
-        scores.append([f1(truth, est.notes, config.evaluation, offsets=True) for est in (plain, refined)])
+        truth, found = sample.performance().notes, (known.notes(), replace(known, offsets=forest).notes())
+        scores.append([f1(truth, est.notes, config.evaluation, offsets=True) for est in found])
     by_threshold, by_forest = np.mean(scores, axis=0).tolist()
     return OffsetLearning(len(samples), notes, by_threshold, by_forest)

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from s2s_lib.errors import InputError
+from s2s_lib.files import atomic_path
 from s2s_lib.notes import LOWEST_PITCH, Performance, as_arrays
 from s2s_lib.targets import SHORTEST_NOTE_S, Grid
 from s2s_lib.weights import OFFSETS, way_out
@@ -89,21 +90,15 @@ def _around(onsets: np.ndarray, pitches: np.ndarray, first: int) -> np.ndarray:
         if lowest:
             inside &= interval != 0
         after, before = inside & (later > SAME_S), inside & (later < -SAME_S)
-        following = np.argmax(after, axis=1)
-        one = after.any(1)
-        columns.append(np.where(one, _taken(later, following), NOBODY_S))
-        next_interval = np.where(one, _taken(interval, following), NOBODY)
-        after[np.arange(len(own)), following] = False
-        columns.append(np.where(after.any(1), _taken(later, np.argmax(after, axis=1)), NOBODY_S))
-        last = before.shape[1] - 1 - np.argmax(before[:, ::-1], axis=1)
-        columns.append(np.where(before.any(1), -_taken(later, last), NOBODY_S))
-        columns.append(next_interval)
+        beyond = after & (np.cumsum(after, axis=1) > 1)  # all but the next one
+        columns += [_first(later, after, NOBODY_S), _first(later, beyond, NOBODY_S)]
+        columns += [_first(-later[:, ::-1], before[:, ::-1], NOBODY_S), _first(interval, after, NOBODY)]
     return np.column_stack(columns)
 
 
-def _taken(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """One value of each row."""
-    return values[np.arange(len(values)), columns]
+def _first(values: np.ndarray, which: np.ndarray, missing: float) -> np.ndarray:
+    """The first value of each row of those that are asked for; `missing` where there is none."""
+    return np.where(which.any(1), values[np.arange(len(values)), np.argmax(which, axis=1)], missing)
 
 
 def classes(durations_s: np.ndarray) -> np.ndarray:
@@ -138,12 +133,11 @@ class OffsetForest:
             total += self.leaves[~node]
         return total / len(self.roots)
 
-    def refined(self, performance: Performance, traces: Sequence[Trace], frame_s: float) -> Performance:
+    def refined(self, performance: Performance, trace: Trace, frame_s: float) -> Performance:
         """The performance with every key let go when it most likely was: before its note ends, and after 10 ms."""
         if not performance.notes:
             return performance
-        features = surroundings(performance, Trace.joined(traces), frame_s)
-        durations = likeliest_s(self.distribution(features))
+        durations = likeliest_s(self.distribution(surroundings(performance, trace, frame_s)))
         notes = []
         for note, end, duration in zip(performance.notes, performance.extended, durations.tolist(), strict=True):
             release_s = min(note.onset_s + max(duration, SHORTEST_NOTE_S), end.offset_s)
@@ -152,7 +146,8 @@ class OffsetForest:
 
     def save(self, folder: Path) -> None:
         """Writes it into a model's folder."""
-        save_file({name: getattr(self, name) for name in ARRAYS}, folder / OFFSETS)
+        with atomic_path(folder / OFFSETS) as file:
+            save_file({name: getattr(self, name) for name in ARRAYS}, file)
 
 
 def load_offsets(folder: Path) -> OffsetForest | None:
@@ -168,7 +163,7 @@ def load_offsets(folder: Path) -> OffsetForest | None:
         raise InputError(f"{folder}: {OFFSETS} is truncated or damaged ({error}); {way_out(folder)}.") from None
     if not whole:
         raise InputError(f"{folder}: {OFFSETS} was made by another version of Sound2Sheet; {way_out(folder)}.")
-    return replace(forest, leaves=forest.leaves.astype(np.float32))
+    return forest
 
 
 def _whole(forest: OffsetForest) -> bool:

@@ -46,7 +46,7 @@ class Probabilities:
         thresholds = self.thresholds if onset is None else replace(self.thresholds, onset=onset)
         found = decode(self.grid, 0.0, self.frame_s, thresholds)
         if self.offsets is not None:
-            found = self.offsets.refined(found, [Trace.of(self.grid)], self.frame_s)
+            found = self.offsets.refined(found, Trace.of(self.grid), self.frame_s)
         return _within(found, self.seconds)
 
     def candidates(self) -> tuple[tuple[Note, ...], np.ndarray]:
@@ -121,7 +121,7 @@ class Transcriber:
             log.warning("%s: is clipped (%s), so notes may be wrong.", stream.name, share)
         found = decoder.finish()
         if offsets is not None:
-            found = offsets.refined(found, traces, config.frame_s)
+            found = offsets.refined(found, Trace.joined(traces), config.frame_s)
         heard = _heard(found, stream)
         if not heard.notes and not given:
             why = "is silent" if stream.silent else "no notes are heard in it"

@@ -13,7 +13,7 @@ from small import TUNE, small_config
 
 from s2s_lib import report
 from s2s_lib.config import EvaluationConfig
-from s2s_lib.data import generate, load_manifests
+from s2s_lib.data import generate, load_manifests, training_pieces
 from s2s_lib.errors import InputError
 from s2s_lib.notes import Note, Performance
 from s2s_lib.offset_learning import OffsetLearning, grow, learn_offsets
@@ -21,6 +21,7 @@ from s2s_lib.offsets import CLASSES, FEATURES, LAGS_S, OffsetForest, Trace, clas
 from s2s_lib.pretrained import build_model
 from s2s_lib.targets import Thresholds, decode, encode
 from s2s_lib.transcribe import Probabilities, Transcriber
+from s2s_lib.transcription.recording import load_transcriber
 from s2s_lib.weights import OFFSETS
 
 FRAME_S = 0.02
@@ -83,12 +84,12 @@ def test_a_forest_learns_and_answers_as_scikit_learns_own() -> None:
 
 @pytest.mark.parametrize(("seconds", "expected"), [(0.1, 0.1), (0.4, 0.4), (2.0, 0.9)])
 def test_keys_are_let_go_before_their_notes_end(seconds: float, expected: float) -> None:
-    refined = always(seconds).refined(CHORD, [SILENCE], FRAME_S)
+    refined = always(seconds).refined(CHORD, SILENCE, FRAME_S)
     lasted = refined.notes[0].offset_s - refined.notes[0].onset_s
     assert lasted == pytest.approx(expected, rel=0.2)
     assert refined.extended == CHORD.extended
     assert all(note.offset_s <= end.offset_s for note, end in zip(refined.notes, refined.extended, strict=True))
-    assert always(0.1).refined(Performance(()), [], FRAME_S) == Performance(())
+    assert always(0.1).refined(Performance(()), SILENCE, FRAME_S) == Performance(())
 
 
 def test_the_threshold_is_asked_where_it_is_given(tmp_path: Path) -> None:
@@ -133,6 +134,22 @@ def test_a_forest_is_kept_with_its_model_only_if_it_is_better(tmp_path: Path, mo
     sure = 0.0  # the threshold is right now
     assert not learn_offsets(config).kept
     assert load_offsets(config.output.model) is None
+
+
+def test_pieces_from_disk_keep_their_own_rate(tmp_path: Path) -> None:
+    config = small_config(tmp_path)
+    generate(config)
+    first = load_manifests(config.output.data)["train"].samples[0]
+    _, audio, rate = training_pieces(config, 1, first.sample_rate // 2)[0]()
+    assert rate == first.sample_rate
+    assert len(audio) == len(first.waveform())
+
+
+def test_a_forest_that_comes_after_its_model_is_asked(tmp_path: Path) -> None:
+    build_model(small_config(tmp_path)).save_pretrained(tmp_path / "model")
+    assert load_transcriber(str(tmp_path / "model"), "cpu").offsets is None
+    always(0.1).save(tmp_path / "model")
+    assert load_transcriber(str(tmp_path / "model"), "cpu").offsets is not None
 
 
 def test_too_few_notes_teach_nothing(tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ class Stream:
             )
         if not dataset.synthesize_audio:
             raise InputError("dataset.stream needs sound; set dataset.synthesize_audio true.", usage=True)
-        self._studio, self._dataset_seed, self._seed = Studio(config), dataset.seed, training.seed
+        self._studio, self._seed = Studio(config), training.seed
         self._cut = Cutter(shape, sample_rate, config.audio.augmentation)
         trial = min(TRIAL, self.pieces)
-        lengths = np.array([self._recipe(TRIAL_EPOCH, piece).take().duration_s for piece in range(trial)])
+        lengths = np.array([streamed(self._studio, TRIAL_EPOCH, piece).take().duration_s for piece in range(trial)])
         most = self.pieces // processes * processes or self.pieces
         self._groups = min(most, processes * max(1, round(self.pieces * lengths.mean() / GROUP_S / processes)))
         expected = self.pieces / self._groups * np.ceil(lengths / shape.span_s).mean()
@@ -66,7 +66,7 @@ class Stream:
         epoch, index = key
         bounds = np.linspace(0, self.pieces, self._groups + 1).round().astype(int)
         pieces = range(bounds[index], bounds[index + 1])
-        takes = [self._recipe(epoch, piece).take() for piece in pieces]
+        takes = [streamed(self._studio, epoch, piece).take() for piece in pieces]
         counts = share_out(self._windows, [take.duration_s for take in takes])
         places = np.random.default_rng((self._seed, epoch, index, 0, ORDER)).permutation(self._windows)
         group: Item = {}
@@ -98,8 +98,10 @@ class Stream:
             for part, start_s in enumerate(starts_s)
         ]
 
-    def _recipe(self, epoch: int, piece: int) -> Recipe:
-        return self._studio.recipe(TRAIN, (self._dataset_seed, STREAM, epoch, piece))
+
+def streamed(studio: Studio, epoch: int, piece: int) -> Recipe:
+    """The recipe of a piece that is made while training."""
+    return studio.recipe(TRAIN, (studio.dataset.seed, STREAM, epoch, piece))
 
 
 def share_out(total: int, weights: list[float]) -> list[int]:

@@ -18,6 +18,7 @@ from s2s_lib.pipeline.paths import BUILT_IN_MIDI
 from s2s_lib.runs import PRODUCTS, STAGES, STATE_FILE, flat, read_state, this_process
 from s2s_lib.runs.read import HISTORY
 from s2s_lib.soundfonts import soundfont_files
+from s2s_lib.weights import OFFSETS, WEIGHTS
 
 # keys that change how a stage works but not what comes out of it
 WITHOUT_EFFECT = {
@@ -52,7 +53,7 @@ def stage_inputs(config: Config, stage: str) -> dict[str, Any]:
         sections = ("dataset.", "audio.", "evaluation.") + (() if other_model else ("model.", "training."))
         chosen = {name for name in keys if name.startswith(sections)} - REPORT_ONLY
         files += [*evaluation.midi, *evaluation.audio]
-        files += [f"{evaluation.model_path}/model.safetensors"] if other_model else []
+        files += [f"{evaluation.model_path}/{name}" for name in (WEIGHTS, OFFSETS)] if other_model else []
     paths = [Path(file) for file in files if file not in BUILT_IN_MIDI]
     contents = {f"content of {path}": _digest(path) for path in paths if path.exists()}
     contents |= {f"content of {name}": " ".join(map(_digest, soundfont_files(name))) for name in fonts}

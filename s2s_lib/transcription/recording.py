@@ -16,7 +16,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.notes import read_midi
 from s2s_lib.score import Wishes
 from s2s_lib.transcription.result import Model, Source, Transcription
-from s2s_lib.weights import WEIGHTS
+from s2s_lib.weights import DESCRIPTION, OFFSETS, WEIGHTS
 
 if TYPE_CHECKING:
     from s2s_lib.transcribe import Transcriber
@@ -92,7 +92,7 @@ def load_transcriber(model_path: str | None, device: str) -> Transcriber:
 
 
 @lru_cache(maxsize=1)
-def _load(folder: Path, device: str, _changed_ns: int) -> Transcriber:
+def _load(folder: Path, device: str, _changed_ns: tuple[int, ...]) -> Transcriber:
     from s2s_lib.transcribe import Transcriber  # imports torch
 
     return Transcriber.load(folder, device)
@@ -106,12 +106,12 @@ def used_model(model_path: str | None) -> Model:
 
 
 @lru_cache(maxsize=1)
-def _sha256(path: Path, _changed_ns: int) -> str:
+def _sha256(path: Path, _changed_ns: tuple[int, ...]) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _changed_ns(folder: Path) -> int:
-    """When the folder's weights were written last; 0 where there are none, and loading them tells why."""
-    weights = folder / WEIGHTS
-    return weights.stat().st_mtime_ns if weights.is_file() else 0
+def _changed_ns(folder: Path) -> tuple[int, ...]:
+    """When the folder's files were written last; 0 for one that is not there, and loading them tells if it must be."""
+    files = (folder / name for name in (DESCRIPTION, WEIGHTS, OFFSETS))
+    return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)

@@ -82,7 +82,8 @@ def listener(arguments: argparse.Namespace, scratch: Path) -> Callable[[Case], P
     transcriber = Transcriber.load(arguments.model)
     folder = arguments.transcriptions or scratch
     folder.mkdir(parents=True, exist_ok=True)
-    weights = hashlib.sha256((arguments.model / "model.safetensors").read_bytes()).hexdigest()
+    files = sorted(arguments.model.glob("*.safetensors"))
+    weights = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def transcribe(case: Case) -> Performance:
         kept = folder / f"{case.name}-{font.sha256[:8]}-{weights[:8]}.json"
