@@ -105,12 +105,13 @@ def test_rubato_gives_back_what_it_takes() -> None:
 
 def test_a_rolled_chord_goes_upwards_and_counts_as_one_on_the_page() -> None:
     beats_s = np.arange(33) * 0.5 + 0.3
-    rolled = Expression(rolls=1.0, timing_s=0.0, spread_s=0.0)
+    rolled = Expression(rolls=1.0, timing_s=0.0, spread_s=0.0, lifted=1.0, joined=0.0, stroke_s=0.04)
     performance, notated = perform(np.random.default_rng(0), EIGHT_BARS, rolled, beats_s, float(beats_s[-1]))
     for bar in range(8):
         onsets = [n for n, w in zip(performance.notes, notated, strict=True) if w.onset_beat == 4 * bar]
         assert [n.pitch for n in onsets] == [60, 64, 67, 72]
         assert 0.05 < onsets[-1].onset_s - onsets[0].onset_s < 0.31
+        assert min(n.offset_s for n in onsets) > onsets[-1].onset_s  # let go as one, however short the stroke
 
 
 @pytest.mark.parametrize("foot", [0.0, 0.05, 0.2])

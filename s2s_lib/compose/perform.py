@@ -34,9 +34,11 @@ def perform(
     onsets = np.array([note.onset for note in notes])
     ends = onsets + np.array([note.duration for note in notes])
     starts_s, until_s = np.interp(onsets, grid, beats_s), np.interp(ends, grid, beats_s)
-    played_s = onset_times(rng, notes, starts_s, until_s, end_s, expression)
+    played_s, down_s = onset_times(rng, notes, starts_s, until_s, end_s, expression)
     lengths_s = _lengths_s(rng, score, notes, expression, until_s - starts_s)
-    offsets_s = np.maximum(played_s + lengths_s, _held(rng, score, notes, expression, grid, beats_s))
+    rolled_s = np.minimum(down_s + lengths_s, np.maximum(until_s, down_s))  # a rolled chord is let go as one
+    offsets_s = np.maximum(played_s + lengths_s, rolled_s)
+    offsets_s = np.maximum(offsets_s, _held(rng, score, notes, expression, grid, beats_s))
     offsets_s = np.where(ends >= score.length, end_s, np.minimum(np.round(offsets_s, 4), end_s))
     loud = velocities(rng, score, notes, onsets, expression)
     played = _release(notes, np.round(played_s, 4).tolist(), offsets_s.tolist(), loud)

@@ -59,18 +59,20 @@ def _wander(rng: np.random.Generator, count: int) -> np.ndarray:
 def onset_times(
     rng: np.random.Generator, notes: list[ScoreNote], written_s: np.ndarray, until_s: np.ndarray, end_s: float,
     expression: Expression,
-) -> np.ndarray:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Played onsets in seconds for notes written at `written_s`, each of them lasting till `until_s` on the page.
 
     Hands fall apart a little at every place, keys of one hand less, the melody leads (Goebl 2001), chords may be
     rolled, grace notes come shortly before their note. A key is never struck before the note that it had before.
+    The second array says when the chord that each note belongs to is down: for rolled ones, when its last key is.
     """
     room = np.minimum(LARGEST_DEVIATION_S, 0.35 * (until_s - written_s))
     jitter = np.clip(expression.timing_s * rng.standard_normal(len(notes)), -room, room)
     apart = _apart(rng, notes, expression)
     leads = np.array([note.role == "melody" for note in notes]) * expression.melody_lead_s
     deviations = np.clip(jitter + apart - leads, -LARGEST_DEVIATION_S, LARGEST_DEVIATION_S)
-    deviations += _rolls(rng, notes, until_s - written_s, expression)
+    late, chord = _rolls(rng, notes, until_s - written_s, expression)
+    deviations += late
     for i, note in enumerate(notes):
         if note.role == "grace":
             deviations[i] = max(0.0, until_s[i] - written_s[i] - between(rng, *GRACE_S))
@@ -82,7 +84,9 @@ def onset_times(
         if before is not None:
             played[i] = max(played[i], played[before] + 0.5 * float(written_s[i] - written_s[before]))
         last[note.pitch] = i
-    return np.array(played)
+    down = np.full(len(notes), -np.inf)
+    np.maximum.at(down, chord, played)
+    return np.array(played), down[chord]
 
 
 def _apart(rng: np.random.Generator, notes: list[ScoreNote], expression: Expression) -> np.ndarray:
@@ -102,11 +106,14 @@ def _apart(rng: np.random.Generator, notes: list[ScoreNote], expression: Express
 
 def _rolls(
     rng: np.random.Generator, notes: list[ScoreNote], lengths_s: np.ndarray, expression: Expression
-) -> np.ndarray:
-    """Seconds by which the keys of rolled chords come late, from the lowest up: long chords of three keys and more."""
-    late = np.zeros(len(notes))
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds by which the keys of rolled chords come late, from the lowest up: long chords of three keys and more.
+
+    And for each note the first of its rolled chord; a note that is in none is its own.
+    """
+    late, chord = np.zeros(len(notes)), np.arange(len(notes))
     if not expression.rolls:
-        return late
+        return late, chord
     chords: dict[int, list[int]] = {}
     for i, note in enumerate(notes):
         chords.setdefault(note.onset, []).append(i)
@@ -117,4 +124,5 @@ def _rolls(
         total = min(between(rng, 0.02, 0.09) * (len(members) - 1), LONGEST_ROLL_S, 0.4 * shortest)
         for place, i in enumerate(sorted(members, key=lambda i: notes[i].pitch)):
             late[i] = total * place / (len(members) - 1)
-    return late
+        chord[members] = members[0]
+    return late, chord

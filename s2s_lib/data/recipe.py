@@ -20,7 +20,7 @@ from s2s_lib.soundfonts import Soundfont, read_soundfont, split_soundfonts
 from s2s_lib.strings import modelled_piano
 from s2s_lib.variation import vary
 
-VERSION = 4  # raise when composing or rendering changes, so that old files are not taken for new ones
+VERSION = 5  # raise when composing or rendering changes, so that old files are not taken for new ones
 TRAIN = "train"
 # generators of their own: one choice must not change another, so the same music can be heard on another piano
 MUSIC, PIANO, VARIATION, SOURCE = range(4)
@@ -125,7 +125,7 @@ class Studio:
         if not count:
             return ()
         folder, pianos = user_cache_path("sound2sheet") / "pianos", []
-        with Progress(count, "modelling pianos", "pianos") as progress:
+        with Progress(count, "modelling pianos", "piano") as progress:
             for number in range(count):
                 pianos.append(read_soundfont(modelled_piano(self.dataset.seed + number, folder)))
                 progress.advance()
