@@ -21,6 +21,10 @@ from urllib.request import url2pathname
 
 from s2s_lib.errors import InputError
 
+# by which recordings and MIDI files are known in folders
+AUDIO_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".m4a", ".aac")
+MIDI_ENDINGS = (".mid", ".midi")
+
 OWN_PROCESS = "memory://"  # what is kept there is known to one process alone
 
 

@@ -5,113 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import warnings
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scores import Row, later, melody, piece_of, random_piece, read_back, wanted
 
 from s2s_lib.compose import compose
 from s2s_lib.config import DatasetConfig
 from s2s_lib.errors import InputError
 from s2s_lib.metre import bar_quarters
-from s2s_lib.notes import NotatedNote, Note, PedalEvent, Performance, Piece
+from s2s_lib.notes import Note, Performance, Piece
 from s2s_lib.score.musicxml import musicxml
 from s2s_lib.score.musicxml.accidentals import accidentals
 from s2s_lib.score.musicxml.lengths import QUARTER, find_tuplets, grid_of, split, value_of
 from s2s_lib.score.musicxml.measures import measures
-
-Row = tuple[str, int, float, float, int, str | None]  # hand, voice, onset, duration, pitch, ornament
-
-
-def piece_of(rows: list[Row], metre: tuple[int, int] = (4, 4), key: str = "C", tempo_bpm: float = 120.0) -> Piece:
-    """A piece in strict tempo from its score."""
-    rows = sorted(rows, key=lambda row: row[2])
-    step_s = 60 / tempo_bpm
-    notes = tuple(Note(row[2] * step_s, (row[2] + max(row[3], 0.1)) * step_s, row[4], 70) for row in rows)
-    notated = tuple(NotatedNote(row[2], row[3], row[0], row[1], row[5]) for row in rows)
-    quarters = int(max(row[2] + row[3] for row in rows)) + 2
-    return Piece(Performance(notes), notated, tuple(np.arange(quarters) * step_s), metre, key, tempo_bpm)
-
-
-def melody(*durations: float, start: float = 0.0, pitch: int = 72, hand: str = "R") -> list[Row]:
-    """Notes of the given lengths one after the other, negative lengths for rests."""
-    rows: list[Row] = []
-    for duration in durations:
-        if duration > 0:
-            rows.append((hand, 1, start, duration, pitch, None))
-        start += abs(duration)
-    return rows
-
-
-def later(piece: Piece, quarters: float) -> Piece:
-    """The same score, further on from the first bar line."""
-    added = int(np.ceil(quarters))
-    beats_s = tuple(piece.beats_s[0] - 0.5 * (added - k) for k in range(added)) + piece.beats_s
-    notated = tuple(replace(n, onset_beat=n.onset_beat + quarters) for n in piece.notated)
-    return replace(piece, notated=notated, beats_s=beats_s)
-
-
-def random_piece(seed: int, metre: tuple[int, int]) -> Piece:
-    """Two voices a hand of any lengths down to 32nds and triplets, with rests; the upper is never silent for long."""
-    rng = np.random.default_rng(seed)
-    groups = [(1 / 3,) * 3, (1 / 6,) * 6, (2 / 3, 1 / 3), (0.5,), (0.125, 0.375), (1.75, 0.25), (3.5,), (1.0,)]
-    rows: list[Row] = []
-    for hand, voice, low in (("R", 1, 70), ("R", 2, 60), ("L", 1, 50), ("L", 2, 38)):
-        at = 0.0
-        while at < (24 if voice == 1 else 20):
-            for i, length in enumerate(groups[rng.integers(len(groups))]):
-                if rng.random() < 0.7 or (voice == 1 and i == 0):
-                    pitches = low + rng.choice(10, rng.integers(1, 4), replace=False)
-                    rows += [(hand, voice, at, length, int(pitch), None) for pitch in pitches]
-                at += length
-    return piece_of(rows, metre, "Eb")
-
-
-def wanted(piece: Piece) -> Counter:
-    """The notes of the score as (hand, voice, pitch, onset, duration) in 48ths of a quarter note."""
-    return Counter(
-        (n.hand, n.voice, note.pitch, round(n.onset_beat * 48), round(n.duration_beats * 48))
-        for note, n in zip(piece.performance.notes, piece.notated, strict=True)
-        if n.ornament in (None, "trill")
-    )
-
-
-def read_back(text: str) -> Counter:
-    """What music21 reads, ties joined, in the form of `wanted`; every voice of every bar must add up."""
-    from music21 import converter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        score = converter.parse(text, format="musicxml")
-    found: Counter = Counter()
-    for hand, part in zip("RL", score.parts, strict=True):
-        bars = list(part.getElementsByClass("Measure"))
-        length = bars[0].timeSignature.barDuration.quarterLength
-        cut = length - bars[0].highestTime if bars[0].number == 0 else 0
-        tied: dict[tuple, tuple[float, float]] = {}
-        for bar in bars:
-            for voice in list(bar.voices) or [bar]:
-                assert voice.highestTime == length - (cut if bar is bars[0] else 0), f"bar {bar.number}"
-                for chord in voice.recurse().notes:
-                    for note in chord.notes if chord.isChord else [chord]:
-                        if chord.duration.isGrace:
-                            continue
-                        name = hand, 2 if str(voice.id) in ("2", "6") else 1, note.pitch.midi
-                        at = float(bar.offset + cut + chord.getOffsetInHierarchy(bar))
-                        tie = note.tie.type if note.tie else ""
-                        start, end = tied.pop(name) if tie in ("stop", "continue") else (at, at)
-                        assert np.isclose(end, at)
-                        end += float(chord.quarterLength)
-                        if tie in ("start", "continue"):
-                            tied[name] = start, end
-                        else:
-                            found[*name, round(start * 48), round((end - start) * 48)] += 1
-        assert not tied
-    return found
 
 
 @pytest.mark.parametrize("metre", ["2/4", "3/4", "4/4", "6/8"])
@@ -133,15 +43,32 @@ def test_any_rhythm_in_any_metre_comes_back_the_same(metre: tuple[int, int]) -> 
     assert read_back(musicxml(piece, "Noise")) == wanted(piece)
 
 
+def marked_piece() -> Piece:
+    """A tune with a hairpin, an octave line, a rolled chord and a mordent."""
+    chord: list[Row] = [("L", 1, 0.0, 4.0, pitch, None) for pitch in (45, 52, 57)]
+    piece = piece_of([*melody(*[1.0] * 31), *melody(*[0.5] * 16, pitch=98, start=32), *chord])
+    notes = [replace(n, velocity=round(50 + 45 * np.clip(n.onset_s / 8 - 0.5, 0, 1))) for n in piece.performance.notes]
+    notes[:4] = [replace(note, onset_s=0.01 + abs(note.pitch - 45) / 100) for note in notes[:4]]
+    notated = list(piece.notated)
+    notated[6] = replace(notated[6], ornament="mordent")
+    piece = replace(piece, performance=Performance(tuple(notes)), notated=tuple(notated))
+    text = musicxml(piece, "Marks")
+    assert all(f"<{mark}" in text for mark in ("wedge", "octave-shift", "arpeggiate", "mordent"))
+    return piece
+
+
 @pytest.mark.skipif(not shutil.which("mscore3"), reason="needs MuseScore 3")
 def test_musescore_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    pieces = [random_piece(1, (4, 4)), later(random_piece(2, (6, 8)), 2.5)]
-    jobs = [{"in": str(tmp_path / f"{i}.musicxml"), "out": str(tmp_path / f"{i}.ms.musicxml")} for i in range(2)]
+    pieces = [random_piece(1, (4, 4)), later(random_piece(2, (6, 8)), 2.5), marked_piece()]
+    jobs = [{"in": str(tmp_path / f"{i}.musicxml"), "out": str(tmp_path / f"{i}.ms.musicxml")} for i in range(3)]
     for piece, job in zip(pieces, jobs, strict=True):
         Path(job["in"]).write_text(musicxml(piece, "Noise"))
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
-    subprocess.run(["mscore3", "-j", "jobs.json"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    run = subprocess.run(
+        ["mscore3", "-j", "jobs.json"], cwd=tmp_path, check=True, capture_output=True, timeout=120, text=True
+    )
+    assert "rror" not in run.stdout + run.stderr
     for piece, job in zip(pieces, jobs, strict=True):
         assert read_back(Path(job["out"]).read_text()) == wanted(piece)
 
@@ -260,44 +187,14 @@ def test_signs_hold_for_the_bar_and_are_recalled_in_the_next(
 def test_ornaments_stand_at_their_note() -> None:
     rows: list[Row] = [
         ("R", 1, 0.0, 2.0, 72, "trill"), ("R", 1, 0.25, 0.25, 74, "trilled"), ("R", 1, 2.0, 0.0, 76, "grace"),
-        ("R", 1, 2.0, 2.0, 77, None),
+        ("R", 1, 2.0, 1.0, 77, None), ("R", 1, 3.0, 1.0, 76, "inverted-mordent"),
     ]  # fmt: skip
     notes = [note for note in _xml(rows).iter("note") if note.findtext("staff") == "1"]
-    assert [note.findtext("pitch/step") for note in notes] == ["C", "E", "F"]
-    assert [note.find("grace") is not None for note in notes] == [False, True, False]
+    assert [note.findtext("pitch/step") for note in notes] == ["C", "E", "F", "E"]
+    assert [note.find("grace") is not None for note in notes] == [False, True, False, False]
     assert notes[1].find("grace").get("slash") == "yes"
     assert notes[0].find("notations/ornaments/trill-mark") is not None
-
-
-def test_marks_come_by_the_passage() -> None:
-    """Eight loud fast bars, then eight soft slow ones with pedal; velocities waver by 6 all along."""
-    piece = piece_of(melody(*[1.0] * 64))
-    beats_s = tuple(np.cumsum([0.0, *[0.5] * 32, *[0.8] * 34]))
-    notes = tuple(
-        Note(beats_s[i], beats_s[i + 1], n.pitch, (98 if i < 32 else 46) + 6 * (-1) ** i)
-        for i, n in enumerate(piece.performance.notes)
-    )
-    pedal = (PedalEvent(beats_s[40] + 0.05, 127), PedalEvent(beats_s[44] + 0.02, 0), PedalEvent(beats_s[44] + 0.2, 90),
-             PedalEvent(beats_s[46], 0))  # fmt: skip
-    root = ElementTree.fromstring(musicxml(replace(piece, performance=Performance(notes, pedal), beats_s=beats_s), "M"))
-    bars = root.findall("part/measure")
-    where = {
-        name: [(i, e) for i, bar in enumerate(bars) for e in bar.iter(name)] for name in ("dynamics", "pedal", "sound")
-    }
-    assert [(i, e[0].tag) for i, e in where["dynamics"]] == [(0, "f"), (8, "p")]
-    assert [(i, round(float(e.get("tempo")))) for i, e in where["sound"]] == [(0, 120), (8, 75)]
-    assert [(i, e.get("type")) for i, e in where["pedal"]] == [(10, "start"), (10, "stop"), (11, "start"), (11, "stop")]
-
-
-def test_a_staff_far_out_changes_its_clef_or_octave() -> None:
-    low, high = melody(*[1.0] * 16, pitch=45), melody(*[1.0] * 16, pitch=98)
-    low = [(hand, voice, at + 16, *rest) for hand, voice, at, *rest in low]
-    root = _xml([*melody(*[1.0] * 16), *low, *((hand, voice, at + 32, *rest) for hand, voice, at, *rest in high)])
-    bars = root.findall("part/measure")
-    clefs = [(i, c.findtext("sign")) for i, bar in enumerate(bars) for c in bar.iter("clef") if c.get("number") == "1"]
-    shifts = [(i, e.get("type")) for i, bar in enumerate(bars) for e in bar.iter("octave-shift")]
-    assert clefs == [(0, "G"), (4, "F"), (8, "G")]
-    assert shifts == [(8, "down"), (11, "stop")]
+    assert notes[3].find("notations/ornaments/inverted-mordent") is not None
 
 
 def test_voices_that_overlap_and_doubled_notes_are_still_written() -> None:

@@ -22,9 +22,9 @@ def alternation(first: int, second: int, count: int, gap_s: float) -> list[tuple
     return [(1.0 + i * gap_s, second if i % 2 else first, gap_s) for i in range(count)]
 
 
-def named(performance: Performance) -> dict[float, str]:
+def named(performance: Performance, beats_s: tuple[float, ...] = ()) -> dict[float, str]:
     """The ornaments found, by the place of their notes in time."""
-    found = zip(performance.notes, find_ornaments(performance), strict=True)
+    found = zip(performance.notes, find_ornaments(performance, beats_s), strict=True)
     return {round(note.onset_s, 3): name for note, name in found if name}
 
 
@@ -39,6 +39,23 @@ def named(performance: Performance) -> dict[float, str]:
 )
 def test_grace_notes(graces: list[tuple[float, int, float]], tune: list[tuple[float, int, float]]) -> None:
     assert named(played(*tune, *graces)) == {onset_s: "grace" for onset_s, _, _ in graces}
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "beats_s", "names"),
+    [
+        (71, (1.0, 1.89, 3.0), ["mordent", "trilled", "trilled"]),
+        (74, (1.0, 1.89, 3.0), ["inverted-mordent", "trilled", "trilled"]),
+        (71, (1.0, 2.0, 3.0), ["grace", "grace"]),
+        (71, (0.7, 1.7, 2.7), ["grace", "grace"]),
+    ],
+    ids=["mordent", "from above", "before the beat", "off the beat"],
+)
+def test_two_grace_notes_upon_a_beat_are_a_mordent(
+    neighbour: int, beats_s: tuple[float, ...], names: list[str]
+) -> None:
+    performance = played(*TUNE[:2], TUNE[3], (1.88, 72, 0.05), (1.94, neighbour, 0.05))
+    assert list(named(performance, beats_s).values()) == names
 
 
 @pytest.mark.parametrize(("first", "second"), [(72, 74), (74, 72), (71, 72)])

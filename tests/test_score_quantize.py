@@ -24,6 +24,7 @@ RHYTHMS = {
     "sixteenths": (0.25, 0.25, 0.25, 0.25, 0.5, 0.25, 0.25, 1, 1),
     "triplets": (1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 1, 1),
     "syncopated": (0.5, 1, 0.5, 1, 1),
+    "double dotted": (0.875, 0.125, 0.875, 0.125, 1, 1),
 }
 
 
@@ -104,17 +105,29 @@ def test_composed_music(level, onsets, values, unsteady):
     assert right[1] / count >= values
 
 
-def test_more_notes_than_the_smallest_value_holds_are_kept_apart():
-    places = np.arange(0, 4, 0.25)
-    performance = played([(p, 0.2, 60 + i % 3) for i, p in enumerate(places)], np.random.default_rng(2))
-    written = right_hand(performance, smallest=Fraction(1, 8))
-    assert [note.onset_beat for note in written] == pytest.approx(places.tolist())
+def test_notes_faster_than_16ths_are_kept_apart():
+    places = np.arange(0, 4, 0.125)
+    performance = played([(p, 0.1, 60 + i % 3) for i, p in enumerate(places)])
+    assert [note.onset_beat for note in right_hand(performance)] == pytest.approx(places.tolist())
 
 
-def test_smallest_value_is_kept_where_it_has_room():
-    performance = played([(0, 0.9, 60), (1.25, 0.7, 62), (2, 0.9, 64), (3, 0.9, 65)])
-    onsets = {s: right_hand(performance, smallest=Fraction(1, s))[1].onset_beat for s in (16, 4)}
-    assert onsets == {16: 1.25, 4: 1.0}
+@pytest.mark.parametrize(
+    ("places", "smallest", "found"),
+    [
+        ((0, 1.25, 2, 3), 16, (0, 1.25, 2, 3)),
+        ((0, 1.25, 2, 3), 4, (0, 1, 2, 3)),
+        ((0, 0.25, 0.5, 0.75, 1, 1.75, 2, 3), 8, (0, 0, 0.5, 0.5, 1, 1.5, 2, 3)),
+        ((0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 3), 8, (0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 3)),
+        ((0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2, 3), 4, (0, 0, 0, 1, 1, 1, 2, 3)),
+        ([i / 6 for i in range(12)], 8, [i // 2 / 3 for i in range(12)]),
+    ],
+    ids=["room", "quarters", "16ths", "triplets", "no triplets", "sextuplets"],
+)
+def test_a_wished_smallest_value_is_never_gone_below(places, smallest, found):
+    performance = played([(p, 0.12, 60 + i) for i, p in enumerate(places)])
+    written = right_hand(performance, smallest=Fraction(1, smallest))
+    assert [note.onset_beat for note in written] == pytest.approx(list(found))
+    assert all(note.duration_beats > 4 / smallest * 0.6 for note in written)
 
 
 def test_held_melody_above_moving_notes():
@@ -132,6 +145,22 @@ def test_rolled_chord_is_one_chord():
     assert {(note.onset_beat, note.duration_beats) for note in written[:4]} == {(0.0, 4.0)}
 
 
+def test_a_held_end_lasts_as_long_as_it_is_held():
+    values = (1, 1, 1, 1, 2)
+    places = np.cumsum((0, *values[:-1]))
+    notes = [(p, 0.6 * v if v == 1 else v, 60 + i % 3) for i, (p, v) in enumerate(zip(places, values, strict=True))]
+    assert [note.duration_beats for note in right_hand(played(notes))] == pytest.approx(list(values))
+
+
+def test_a_voice_rests_where_the_hands_other_voice_is_struck():
+    notes = []
+    for half in range(4):  # as in the left hand of Bach's prelude in C major
+        notes += [(2 * half, 1.9, 48), (2 * half + 0.25, 1.7, 55)]
+    written = right_hand(played(notes))
+    assert [note.duration_beats for note in written if note.onset_beat % 2][:-1] == pytest.approx([1.75] * 3)
+    assert overlapping(written) == 0
+
+
 def test_clearly_detached_note_is_followed_by_a_rest():
     notes = [(float(i), 0.95, 60) for i in range(5)] + [(8.0 + i, 0.95, 62) for i in range(4)]
     assert right_hand(played(notes))[4].duration_beats == 1.0
@@ -146,6 +175,22 @@ def test_ornaments():
     assert (written[1].onset_beat, written[1].duration_beats) == (1.0, 0.0)
     assert (written[3].onset_beat, written[3].duration_beats) == (2.0, 2.0)
     assert {(note.onset_beat, note.duration_beats) for note in written[4:-1]} == {(2.0, 0.0)}
+
+
+def test_a_trill_from_above_is_no_part_of_the_one_before():
+    trills = [(i / 8, 0.1, 74 - 2 * (i % 2)) for i in range(9)]
+    notes = [(0, 0.1, 72), (0.1, 0.1, 74), (0.2, 0.3, 72), *((p + 4, h, pitch) for p, h, pitch in trills), (6, 2, 72)]
+    ornaments = ["trill", "trilled", "trilled", "trilled", "trill", *["trilled"] * 7, None]
+    written = right_hand(played(notes), ornaments=ornaments)
+    assert (written[0].ornament, written[0].duration_beats) == ("trill", 1.0)
+
+
+def test_mordent():
+    notes = [(0, 0.1, 72), (0.12, 0.1, 71), (0.24, 1.7, 72), (2, 1.9, 74), (4, 3.9, 72)]
+    ornaments = ["mordent", "trilled", "trilled", None, None]
+    written = right_hand(played(notes), ornaments=ornaments)
+    assert [note.ornament for note in written] == ornaments
+    assert [(note.onset_beat, note.duration_beats) for note in written[:3]] == [(0.0, 2.0), (0.0, 0.0), (0.0, 0.0)]
 
 
 def test_nothing_but_grace_notes():

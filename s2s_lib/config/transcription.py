@@ -39,10 +39,10 @@ class TranscriptionConfig(Section):
     )
     time_signature: Metre | None = key(None, "metre, such as '3/4'; null means it is found")
     key_signature: KeySignature | None = key(None, "key, such as 'Eb' or 'C#m'; null means it is found")
-    smallest_note: SmallestNote = key(
-        "1/16",
-        "shortest note value of the score, triplets of it included; half of it only where notes follow each other "
-        "faster",
+    smallest_note: SmallestNote | None = key(
+        None,
+        "shortest note value on the page, its triplets included; a faster note joins the one before it in a chord; "
+        "null means '1/16', and half of it where notes follow each other faster",
     )
     pedal: bool = key(True, "write the pedal's marks into the score")
     player_seconds: float = key(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -62,8 +63,9 @@ class NotatedNote:
 
     `onset_beat` and `duration_beats` count quarter notes from the first bar line (0.0). `hand` is "R" or "L";
     `voice` is 1 for the upper or only voice of that hand's staff, 2 for the lower. `ornament` is "grace" for a grace
-    note, of no duration, at the place of the note it leads to; "trill" for the note that carries the sign, as long
-    as the trill; "trilled" for the trill's other notes, which are not printed.
+    note, of no duration, at the place of the note it leads to; "trill", "mordent" or "inverted-mordent" for the
+    note that carries that sign, as long as the ornament; "trilled" for the ornament's other notes, which are not
+    printed.
     """
 
     onset_beat: float
@@ -163,6 +165,11 @@ def extend_by_pedal(performance: Performance) -> tuple[Note, ...]:
         next_onset[note.pitch] = note.onset_s
         extended.append(replace(note, offset_s=max(offset, note.offset_s)))
     return tuple(reversed(extended))
+
+
+def until(notes: Sequence[Note], end_s: float) -> tuple[Note, ...]:
+    """The notes that begin before `end_s`; one that lasts longer ends there."""
+    return tuple(n if n.offset_s <= end_s else replace(n, offset_s=end_s) for n in notes if n.onset_s < end_s)
 
 
 def resolve_overlaps(notes: list[Note], shortest_s: float = 0.001) -> tuple[Note, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from s2s_lib.config import Config
 from s2s_lib.errors import InputError
-from s2s_lib.files import files_under
+from s2s_lib.files import AUDIO_ENDINGS, MIDI_ENDINGS, files_under
 from s2s_lib.pipeline.checks import try_folder
 from s2s_lib.pipeline.inputs import usage_errors
 from s2s_lib.progress import Progress, duration
@@ -19,8 +19,6 @@ from s2s_lib.weights import check_model
 
 if TYPE_CHECKING:
     from s2s_lib.transcription import Transcription
-
-MIDI_ENDINGS = (".mid", ".midi")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def _outcomes(
     wanted = [source for source in sources if source not in refused]
     if not wanted:
         return
-    with Progress(len(wanted), "transcribe", "files") as progress:
+    with Progress(len(wanted), "transcribe", "file") as progress:
         for source in wanted:
             try:
                 outcome = _outcome(source, job, config, progress)
@@ -135,9 +133,7 @@ def _sources(job: TranscriptionJob) -> list[Path]:
 
 def _search(folder: Path, from_midi: bool) -> list[Path]:
     """All files of a folder, whatever their depth, that look like what is wanted."""
-    from s2s_lib.transcription import ENDINGS
-
-    kind, endings = ("MIDI files", MIDI_ENDINGS) if from_midi else ("recordings", ENDINGS)
+    kind, endings = ("MIDI files", MIDI_ENDINGS) if from_midi else ("recordings", AUDIO_ENDINGS)
     files = files_under(folder, endings)
     if not files:
         raise InputError(f"{folder}: holds no {kind} ({', '.join(endings)}); name another folder.", usage=True)

@@ -15,6 +15,7 @@ from s2s_lib.report.transcription import key_name, notes_figure, recording_figur
 from s2s_lib.report.widgets import grid
 from s2s_lib.transcription import write_files
 from s2s_lib.transcription.listening import Heard, hear
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from s2s_lib.transcription import Transcription
@@ -51,7 +52,7 @@ class Desk:
         self.metre = _menu("metre", {name: name for name in metres}, settings.time_signature)
         keys = {key_name(name): name for name in (*MAJOR_KEYS, *MINOR_KEYS)}
         self.key = _menu("key", keys, settings.key_signature)
-        self.smallest = ipywidgets.Dropdown(options=SMALLEST, value=settings.smallest_note, description="smallest note")
+        self.smallest = _menu("smallest note", {name: name for name in SMALLEST}, settings.smallest_note)
         self.pedal = ipywidgets.Checkbox(settings.pedal, description="write the pedal")
         self.save = ipywidgets.Button(description="write the files")
         self.status, self.output, self.files = ipywidgets.Label(), ipywidgets.Output(), ipywidgets.Output()
@@ -79,7 +80,7 @@ class Desk:
             "tempo_bpm": self.tempo.value or None,
             "time_signature": self.metre.value or None,
             "key_signature": self.key.value or None,
-            "smallest_note": self.smallest.value,
+            "smallest_note": self.smallest.value or None,
             "pedal": self.pedal.value,
         }
         return Config.resolve({"transcription": self._config.transcription.model_dump() | chosen}).transcription
@@ -102,7 +103,7 @@ class Desk:
             self.transcription, shown = None, []
             self.status.value = str(error)
         else:
-            self.status.value = f"{len(found.notes)} notes"
+            self.status.value = counted(len(found.notes), "note")
         self.output.clear_output(wait=bool(shown))  # else it waits for something to show
         display(*shown)
 

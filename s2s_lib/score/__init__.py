@@ -28,13 +28,13 @@ class Wishes:
     """What is known about a score beforehand, in the place of what would be found; None where nothing is.
 
     tempo_bpm: quarter notes per minute, about which the beats are looked for; smallest: the shortest note value, as a
-    fraction of a whole note; pedal: whether the sustain pedal is written.
+    fraction of a whole note, as `quantize` keeps to it; pedal: whether the sustain pedal is written.
     """
 
     tempo_bpm: float | None = None
     time_signature: TimeSignature | None = None
     key: str | None = None
-    smallest: Fraction = Fraction(1, 16)
+    smallest: Fraction | None = None
     pedal: bool = True
 
 
@@ -51,7 +51,7 @@ def notate(performance: Performance, wishes: Wishes | None = None) -> Piece:
     if not wishes.pedal:
         performance = replace(performance, pedal=())
     timing = find_beats(performance, wishes.tempo_bpm, wishes.time_signature)
-    hands, ornaments = split_hands(performance), find_ornaments(performance)
+    hands, ornaments = split_hands(performance), find_ornaments(performance, timing.beats_s)
     notated = quantize(performance, timing, hands, ornaments, wishes.smallest)
     last = max(note.onset_beat + note.duration_beats for note in notated)
     beats_s = timing.seconds(np.arange(int(np.ceil(last)) + 1))

@@ -9,7 +9,7 @@ from s2s_lib.notes import Note, Performance
 CHORD_S = 0.035  # from a chord's first key to its last, where it is not rolled
 CHORD_GAP_S, WIDEST_CHORD_S = 0.02, 0.06  # a chord may go on while its keys follow that closely
 ROLL_GAP_S, LONGEST_ROLL_S = 0.11, 0.5  # between the keys of a rolled chord, and from its first to its last
-HELD_S = 0.06  # by which a rolled chord's keys outlast its last onset
+HELD_S = 0.03  # by which a rolled chord's keys outlast its last onset
 PAUSE = 1.8  # what follows a rolled chord comes this much later than one of its keys after another
 
 

@@ -1,4 +1,4 @@
-"""Grace notes and trills in a performance, told from its notes alone.
+"""Grace notes, mordents and trills in a performance, told from its notes and its beats.
 
 The rules would rather leave an ornament written out than take plain notes off the page.
 """
@@ -6,7 +6,7 @@ The rules would rather leave an ornament written out than take plain notes off t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -28,10 +28,17 @@ REST_S = 0.12  # that rest, at least
 REST = {1: 2.5, 2: 1.7}  # and in lengths of the longest grace note, by the size of the group
 ALONE = 12  # semitones within which nothing is struck together with a grace note: chords have none before all keys
 LOUDER = 6  # velocity by which a grace note may exceed its main note
+ON_BEAT_S = 0.06  # from a mordent's first note to its beat, at most
+LONG_S = 0.3  # for which the key of a mordent's last note is down, at least; shorter notes have grace notes
+
+SIGNED = ("trill", "mordent", "inverted-mordent")  # on the note that carries the sign
 
 
-def find_ornaments(performance: Performance) -> list[str | None]:
-    """For each note of the performance None or its part in an ornament, as in `NotatedNote.ornament`."""
+def find_ornaments(performance: Performance, beats_s: Sequence[float] = ()) -> list[str | None]:
+    """For each note of the performance None or its part in an ornament, as in `NotatedNote.ornament`.
+
+    Two grace notes of which the first is the main note itself are a mordent where that begins on one of the beats.
+    """
     notes = performance.notes
     found: list[str | None] = [None] * len(notes)
     for trill in _trills(notes):
@@ -40,8 +47,12 @@ def find_ornaments(performance: Performance) -> list[str | None]:
         main = min(notes[i].pitch for i in trill)
         found[next(i for i in trill if notes[i].pitch == main)] = "trill"
     for main in range(len(notes)):
-        for i in _graces(notes, main, found):
+        group = _graces(notes, main, found)
+        for i in group:
             found[i] = "grace"
+        if len(group) == GROUP and _is_mordent(notes, group[-1], main, beats_s):
+            found[group[-1]] = "inverted-mordent" if notes[group[0]].pitch > notes[main].pitch else "mordent"
+            found[group[0]] = found[main] = "trilled"
     return found
 
 
@@ -96,6 +107,16 @@ def _graces(notes: tuple[Note, ...], main: int, found: list[str | None]) -> list
     rest_s = max(REST_S, REST[len(group)] * longest_s)
     free = _is_free(notes, first, -rest_s, 0.0, NEAR) and _is_free(notes, main, GRACE_S[0], rest_s, NEAR)
     return group if free and all(_is_free(notes, i, -GRACE_S[0], GRACE_S[0], ALONE) for i in group) else []
+
+
+def _is_mordent(notes: tuple[Note, ...], first: int, main: int, beats_s: Sequence[float]) -> bool:
+    """Whether a group of grace notes that begins with `first` is played upon the beat, and comes to rest."""
+    if notes[first].pitch != notes[main].pitch or notes[main].offset_s - notes[main].onset_s < LONG_S:
+        return False
+    if not len(beats_s):
+        return False
+    off_s = [float(np.abs(np.asarray(beats_s) - notes[i].onset_s).min()) for i in (first, main)]
+    return off_s[0] <= ON_BEAT_S and off_s[0] < off_s[1]
 
 
 def _grace_before(notes: tuple[Note, ...], following: int, main: int) -> int | None:

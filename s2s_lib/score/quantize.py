@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -12,7 +13,8 @@ import numpy as np
 from s2s_lib.metre import bar_quarters
 from s2s_lib.notes import NotatedNote, Performance, extend_by_pedal
 from s2s_lib.score.clusters import Cluster, find_clusters
-from s2s_lib.score.rhythm import find_places
+from s2s_lib.score.ornaments import SIGNED, TRILL_S
+from s2s_lib.score.rhythm import find_places, plain_step
 from s2s_lib.score.timing import Timing
 from s2s_lib.score.values import Sounding, find_values
 from s2s_lib.score.voices import Moment, Struck, find_voices
@@ -25,14 +27,16 @@ def quantize(
     timing: Timing,
     hands: list[str],
     ornaments: list[str | None],
-    smallest: Fraction = Fraction(1, 16),
+    smallest: Fraction | None = None,
 ) -> tuple[NotatedNote, ...]:
     """The written notes of a performance, aligned with `performance.notes`.
 
-    hands: "R" or "L" for each note; ornaments: None, "grace", "trill" or "trilled" for each. `smallest` is the
-    smallest note value as a fraction of a whole note, its triplets included; smaller ones are written only where
-    more notes follow each other than it has room for. Grace notes and the notes inside a trill have no duration, the
-    former at the place of the note they lead to, the latter at that of the trill.
+    hands: "R" or "L" for each note; ornaments: as `find_ornaments` names them. `smallest` is the smallest note value
+    as a fraction of a whole note: no note, rest or tied part is written in a shorter one, unless the metre's beat is
+    shorter; triplets are written as the notes they are three of, and a note that comes between two places shares the
+    one before. Without it the smallest is a 16th, and a 32nd where notes follow each other faster. Grace notes and
+    those that a sign stands for have no duration, the former at the place of the note they lead to, the latter at that
+    of the sign.
     """
     clusters = find_clusters(performance, hands, ornaments)
     written: dict[int, NotatedNote] = {}
@@ -43,7 +47,8 @@ def quantize(
             own = [(c, p) for c, p in zip(clusters, places, strict=True) if c.hand == hand]
             if own:
                 elsewhere = {p for c, p in zip(clusters, places, strict=True) if c.hand != hand}
-                written |= _write_hand(performance, timing, own, ends_s, elsewhere)
+                may_end = _may_end({p for _, p in own}, timing.beat_quarters, smallest)
+                written |= _write_hand(performance, timing, own, ends_s, elsewhere, may_end)
     anchors = [(c.first_s, c.notes[0], c.hand) for c in clusters]
     for i, (hand, ornament) in enumerate(zip(hands, ornaments, strict=True)):
         if i in written:
@@ -56,7 +61,7 @@ def quantize(
 
 
 def _anchor(onset_s: float, ornament: str | None, anchors: list[tuple[float, int, str]]) -> int | None:
-    """The note that a grace note leads to, or the one before a note inside a trill."""
+    """The note that a grace note leads to, or the one before a note that a sign stands for."""
     if not anchors:
         return None
     at = bisect_left(anchors, (onset_s,)) - (0 if ornament == "grace" else 1)
@@ -64,14 +69,17 @@ def _anchor(onset_s: float, ornament: str | None, anchors: list[tuple[float, int
 
 
 def _ends(performance: Performance, hands: list[str], ornaments: list[str | None]) -> np.ndarray:
-    """Key releases in seconds (n,), that of a trill's first note being its last one's."""
+    """Key releases in seconds (n,); a note with a sign ends with the last of those that the sign stands for."""
     ends_s = np.array([note.offset_s for note in performance.notes])
-    trill: dict[str, int] = {}
+    signed: dict[str, tuple[int, float]] = {}  # by hand: the note with the sign, the ornament's last onset so far
     for i, (hand, ornament) in enumerate(zip(hands, ornaments, strict=True)):
-        if ornament == "trill":
-            trill[hand] = i
-        elif ornament == "trilled" and hand in trill:
-            ends_s[trill[hand]] = max(ends_s[trill[hand]], ends_s[i])
+        onset_s = performance.notes[i].onset_s
+        if ornament in SIGNED:
+            signed[hand] = i, onset_s
+        elif ornament == "trilled" and hand in signed and onset_s - signed[hand][1] <= TRILL_S[1]:
+            sign = signed[hand][0]
+            ends_s[sign] = max(ends_s[sign], ends_s[i])
+            signed[hand] = sign, onset_s
     return ends_s
 
 
@@ -81,6 +89,7 @@ def _write_hand(
     clusters: list[tuple[Cluster, Fraction]],
     ends_s: np.ndarray,
     elsewhere: set[Fraction],
+    may_end: Callable[[Fraction], bool],
 ) -> dict[int, NotatedNote]:
     """The written notes of one hand, from its clusters and their places, by index."""
     notes = performance.notes
@@ -108,13 +117,26 @@ def _write_hand(
         until = places[following] if following is not None else _last(place, release, bar)
         rings = np.median([extended[i].offset_s for i in members])
         pedalled = float(timing.quarters(np.array(rings))) > float(until) - 0.1 and rings > ends_s[members[0]]
-        soundings.append(Sounding(place, max(release - onset, 0.01), until, bool(pedalled)))
-    values = find_values(soundings, timing.beat_quarters, bar, elsewhere)
+        soundings.append(Sounding(place, max(release - onset, 0.01), until, bool(pedalled), following is None))
+    values = find_values(soundings, timing.beat_quarters, bar, elsewhere, may_end)
     written = {}
     for ((place, voice), members), value in zip(events.items(), values, strict=True):
         for i in members:
             written[i] = NotatedNote(float(place), float(value), clusters[0][0].hand, voice)
     return written
+
+
+def _may_end(places: set[Fraction], beat: Fraction, smallest: Fraction | None) -> Callable[[Fraction], bool]:
+    """Whether a hand's note may end at a place that is none of the hand's own.
+
+    Under a smallest value it may at every step of that value, but only at the ends of beats divided against their
+    metre, so that nothing shorter is left there.
+    """
+    if smallest is None:
+        return lambda place: True
+    step = plain_step(beat, smallest)
+    against = {place // beat for place in places if place % step}
+    return lambda place: place % beat == 0 or (place % step == 0 and place // beat not in against)
 
 
 def _last(place: Fraction, release: float, bar: Fraction) -> Fraction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from math import log
@@ -29,22 +29,26 @@ ACROSS = 0.8  # values across a bar line
 class Sounding:
     """Notes of one voice at one place: the place, how long the keys are down, when the voice goes on (all quarters).
 
-    `pedalled` says whether the pedal holds them until then.
+    `pedalled` says whether the pedal holds them until then, `last` whether the voice ends there instead of going on.
     """
 
     place: Fraction
     held: float
     until: Fraction
     pedalled: bool
+    last: bool = False
 
 
 def find_values(
-    soundings: list[Sounding], beat: Fraction, bar: Fraction, elsewhere: Set[Fraction] = frozenset()
-) -> list[Fraction]:
+    soundings: list[Sounding], beat: Fraction, bar: Fraction, elsewhere: Set[Fraction] = frozenset(),
+    may_end: Callable[[Fraction], bool] = lambda place: True,
+) -> list[Fraction]:  # fmt: skip
     """Written lengths in quarter notes of what one hand strikes, in order of place.
 
-    `elsewhere` are the places of the other hand.
+    `elsewhere` are the places of the other hand; `may_end` says at which places a note may end before its voice goes
+    on.
     """
+    struck = {sounding.place for sounding in soundings}
     shares = np.array([s.held / float(s.until - s.place) for s in soundings])
     values = []
     for i, sounding in enumerate(soundings):
@@ -54,8 +58,13 @@ def find_values(
         options = _options(sounding, beat)
         if before and sounding.place + before in elsewhere and sounding.place + before < sounding.until:
             options.append(before)
+        options = [value for value in options if value == options[0] or may_end(sounding.place + value)]
+        if ends := sounding.last and sounding.held >= beat:  # a held end lasts as long as it is held
+            touch = 1.0
         costs = [
-            _cost(value, sounding, touch, beat, bar) + _rest(value, sounding, beat, value == before, elsewhere)
+            _fit(value, sounding, touch)
+            + _writing(value, sounding, beat, bar)
+            + (0.0 if ends else _rest(value, sounding, beat, value == before, elsewhere, struck))
             for value in options
         ]
         values.append(options[int(np.argmin(costs))])
@@ -75,11 +84,15 @@ def _options(sounding: Sounding, beat: Fraction) -> list[Fraction]:
     return options
 
 
-def _cost(value: Fraction, sounding: Sounding, touch: float, beat: Fraction, bar: Fraction) -> float:
-    """What a value costs by the time the key is down and by the way it must be written."""
+def _fit(value: Fraction, sounding: Sounding, touch: float) -> float:
+    """What a value costs by the time the key is down."""
     off = log(max(sounding.held, 0.01) / (float(value) * touch)) / RELEASE_SPREAD
-    cost = min(off * off / 2, LEAST_FITTING)
-    cost += 0.0 if value.numerator == 1 else DOTTED if value.numerator in (2, 3, 4) else TIED
+    return min(off * off / 2, LEAST_FITTING)
+
+
+def _writing(value: Fraction, sounding: Sounding, beat: Fraction, bar: Fraction) -> float:
+    """What a value costs by the way it must be written."""
+    cost = 0.0 if value.numerator == 1 else DOTTED if value.numerator in (2, 3, 4) else TIED
     if (sounding.place + value - Fraction(1, 96)) // bar != sounding.place // bar:
         cost += ACROSS
     if sounding.place % beat and sounding.place % beat + value > beat:
@@ -89,10 +102,13 @@ def _cost(value: Fraction, sounding: Sounding, touch: float, beat: Fraction, bar
     return cost
 
 
-def _rest(value: Fraction, sounding: Sounding, beat: Fraction, as_before: bool, elsewhere: Set[Fraction]) -> float:
-    """What the rest costs that is left after a value."""
+def _rest(
+    value: Fraction, sounding: Sounding, beat: Fraction, as_before: bool, elsewhere: Set[Fraction],
+    struck: Set[Fraction],
+) -> float:  # fmt: skip
+    """What the rest costs that is left after a value: nothing where the hand's other voice takes over."""
     end = sounding.place + value
-    if end >= sounding.until:
+    if end >= sounding.until or end in struck:
         return 0.0
     within = (end / beat).denominator
     cost = REST_ON_BEAT if within == 1 else REST_OFF_BEAT if within == 2 else REST_ELSEWHERE

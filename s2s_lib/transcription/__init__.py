@@ -2,7 +2,6 @@
 
 from s2s_lib.transcription.formats import FORMATS, missing_package, page_paths, write_files, written_before
 from s2s_lib.transcription.recording import (
-    ENDINGS,
     load_transcriber,
     model_folder,
     read_performance,
@@ -12,7 +11,6 @@ from s2s_lib.transcription.recording import (
 from s2s_lib.transcription.result import Transcription
 
 __all__ = [
-    "ENDINGS",
     "FORMATS",
     "Transcription",
     "load_transcriber",

@@ -21,8 +21,6 @@ from s2s_lib.weights import DESCRIPTION, OFFSETS, WEIGHTS
 if TYPE_CHECKING:
     from s2s_lib.transcribe import Transcriber
 
-ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".m4a", ".aac")  # looked for in folders
-
 Watch = Callable[[float, float], None]  # told seconds read so far and seconds in all
 
 
@@ -77,7 +75,8 @@ def printable(text: str) -> str:
 def wishes(settings: TranscriptionConfig) -> Wishes:
     """What the settings say of the score, in the place of what would be found."""
     metre = settings.time_signature and tuple(map(int, settings.time_signature.split("/")))
-    return Wishes(settings.tempo_bpm, metre, settings.key_signature, Fraction(settings.smallest_note), settings.pedal)
+    smallest = settings.smallest_note and Fraction(settings.smallest_note)
+    return Wishes(settings.tempo_bpm, metre, settings.key_signature, smallest, settings.pedal)
 
 
 def model_folder(model_path: str | None) -> Path:

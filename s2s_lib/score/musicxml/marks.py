@@ -1,8 +1,8 @@
-"""Marks about the notes of a score: tempo, dynamics, pedal and clefs, each by the passage."""
+"""Marks about the notes of a score: tempo, pedal and clefs, each by the passage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -14,16 +14,14 @@ from s2s_lib.score.musicxml.lengths import QUARTER, grid_of
 from s2s_lib.score.musicxml.measures import PARTS, Measure
 from s2s_lib.score.musicxml.steady import level_stretches, steadiest
 
-DYNAMICS = {"pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112}  # MIDI velocities, MuseScore's
-DYNAMICS_CHANGE = 3.0  # against a bar 8 velocities off its mark
 TEMPO_CHANGE, TEMPO_BARS = 0.12, 4  # squared deviation of log tempo that pays for a mark; bars that it holds at least
 TEMPO_STEP = 1.18  # ratio below which two tempos need no mark between them
-LINES = {"treble": (64, 77), "bass": (43, 57), "8va": (76, 89), "8vb": (31, 45)}  # pitches of lowest and highest line
+LINES = {"treble": (64, 77), "bass": (43, 57)}  # pitches of lowest and highest line
 CLEF_COSTS = {
-    "R": {"treble": 0.0, "bass": 0.3, "8va": 1.2},
-    "L": {"treble": 0.3, "bass": 0.0, "8vb": 1.8},
+    "R": {"treble": 0.0, "bass": 0.3},
+    "L": {"treble": 0.3, "bass": 0.0},
 }  # of a bar, against a ledger line on every note
-CLEF_CHANGE = 2.5
+CLEF_CHANGE = 1.5
 SEMITONES_PER_LEDGER = 24 / 7
 
 
@@ -32,15 +30,14 @@ class Mark:
     """A mark at a place, in ticks from the first bar line: a tempo in quarters per minute, or a name."""
 
     place: int
-    kind: Literal["tempo", "dynamic", "pedal", "8va", "8vb"]
+    kind: Literal["tempo", "dynamic", "wedge", "pedal", "8va", "8vb"]
     value: str | float
 
 
 def find_marks(piece: Piece, bars: Sequence[Measure]) -> list[Mark]:
-    """All marks of a score in order of place."""
+    """The marks of tempo and pedal."""
     clock = _Clock(piece)
-    found = [*_tempos(piece, bars, clock), *_dynamics(piece, bars), *_pedal(piece, bars, clock)]
-    return sorted(found, key=lambda mark: mark.place)
+    return [*_tempos(piece, bars, clock), *_pedal(piece, bars, clock)]
 
 
 class _Clock:
@@ -75,28 +72,6 @@ def _tempos(piece: Piece, bars: Sequence[Measure], clock: _Clock) -> list[Mark]:
     return marks
 
 
-def _dynamics(piece: Piece, bars: Sequence[Measure]) -> list[Mark]:
-    """Dynamics where the bars' mean velocity stays at another level."""
-    sounding = [(bar, _started(bar)) for bar in bars]
-    sounding = [(bar, notes) for bar, notes in sounding if notes]
-    means = np.array([[np.mean([piece.performance.notes[i].velocity for _, i in notes])] for _, notes in sounding])
-    if not len(means):
-        return []
-    levels = steadiest(np.abs(means - np.array([list(DYNAMICS.values())])) / 8, DYNAMICS_CHANGE)
-    changed = [True, *(a != b for a, b in pairwise(levels))]
-    return [
-        Mark(bar.line + min(place for place, _ in notes), "dynamic", list(DYNAMICS)[level])
-        for (bar, notes), level, new in zip(sounding, levels, changed, strict=True)
-        if new
-    ]
-
-
-def _started(bar: Measure) -> list[tuple[int, int]]:
-    """The notes that start in a bar, as (place, index)."""
-    symbols = (symbol for voice in bar.voices.values() for symbol in voice)
-    return [(symbol.start, i) for symbol in symbols for i in symbol.notes if i not in symbol.tied_from]
-
-
 def _pedal(piece: Piece, bars: Sequence[Measure], clock: _Clock) -> list[Mark]:
     """The sustain pedal, moved to the nearest parts of beats: "start" and "stop", both where it is changed.
 
@@ -124,29 +99,21 @@ def _pedal(piece: Piece, bars: Sequence[Measure], clock: _Clock) -> list[Mark]:
 
 
 def find_clefs(piece: Piece, bars: Sequence[Measure]) -> dict[str, list[str]]:
-    """The clef of each bar by hand: the one that saves ledger lines for long. "8va" is treble, "8vb" bass so marked."""
+    """The clef of each bar by hand: the one that saves ledger lines for long."""
     found = {}
     for hand, extra in CLEF_COSTS.items():
         costs = np.tile([*extra.values()], (len(bars), 1))
         for i, bar in enumerate(bars):
             symbols = [symbol for part in PARTS if part[0] == hand for symbol in bar.voices.get(part, ())]
-            pitches = np.array([piece.performance.notes[n].pitch for symbol in symbols for n in symbol.notes])
-            for j, (low, high) in enumerate(LINES[name] for name in extra):
-                if len(pitches):
-                    beyond = np.maximum(np.maximum(low - pitches, pitches - high) - 1, 0)
-                    costs[i, j] += beyond.mean() / SEMITONES_PER_LEDGER
+            pitches = [piece.performance.notes[n].pitch for symbol in symbols for n in symbol.notes]
+            for j, clef in enumerate(extra):
+                if pitches:
+                    costs[i, j] += np.mean([ledger_lines(pitch, clef) for pitch in pitches])
         found[hand] = [list(extra)[state] for state in steadiest(costs, CLEF_CHANGE)]
     return found
 
 
-def find_octaves(bars: Sequence[Measure], clefs: Mapping[str, Sequence[str]]) -> list[Mark]:
-    """Where 8va and 8vb start and stop, from the clefs of the bars by hand."""
-    marks = []
-    for hand, sign in (("R", "8va"), ("L", "8vb")):
-        inside = [False, *(clef == sign for clef in clefs[hand]), False]
-        for bar, (before, here, after) in zip(bars, zip(inside, inside[1:], inside[2:], strict=False), strict=True):
-            if here and not before:
-                marks.append(Mark(bar.line + bar.first, sign, "start"))
-            if here and not after:
-                marks.append(Mark(bar.line + bar.last, sign, "stop"))
-    return marks
+def ledger_lines(pitch: int, clef: str) -> float:
+    """About how many ledger lines a note needs."""
+    low, high = LINES[clef]
+    return max(low - pitch - 1, pitch - high - 1, 0) / SEMITONES_PER_LEDGER

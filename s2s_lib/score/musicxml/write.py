@@ -13,9 +13,11 @@ from s2s_lib.notes import Piece
 from s2s_lib.provenance import package_version
 from s2s_lib.score.musicxml.accidentals import Spelled, accidentals
 from s2s_lib.score.musicxml.beams import add_beams
+from s2s_lib.score.musicxml.dynamics import find_dynamics, find_rolls
 from s2s_lib.score.musicxml.lengths import QUARTER, TYPES, grid_of, value_of
-from s2s_lib.score.musicxml.marks import Mark, find_clefs, find_marks, find_octaves
+from s2s_lib.score.musicxml.marks import Mark, find_clefs, find_marks
 from s2s_lib.score.musicxml.measures import PARTS, Measure, Part, Symbol, bar_rest, is_short, measures
+from s2s_lib.score.musicxml.octaves import find_octaves
 from s2s_lib.score.spelling import spell
 
 Element = ElementTree.Element
@@ -25,8 +27,9 @@ DOCTYPE = (
 )
 VOICES = {("R", 1): "1", ("R", 2): "2", ("L", 1): "5", ("L", 2): "6"}
 STAVES = {"R": "1", "L": "2"}
-CLEFS = {"treble": ("G", "2"), "bass": ("F", "4"), "8va": ("G", "2"), "8vb": ("F", "4")}
-STAFF_OF_MARK = {"tempo": "R", "dynamic": "R", "8va": "R", "8vb": "L", "pedal": "L"}
+CLEFS = {"treble": ("G", "2"), "bass": ("F", "4")}
+STAFF_OF_MARK = {"tempo": "R", "dynamic": "R", "wedge": "R", "8va": "R", "8vb": "L", "pedal": "L"}
+SIGNS = {"trill": "trill-mark", "mordent": "mordent", "inverted-mordent": "inverted-mordent"}
 SHIFTS = {("8va", "start"): "down", ("8vb", "start"): "up"}  # from what sounds to what is written
 
 
@@ -80,9 +83,11 @@ class _Writer:
         self.fifths = fifths_of(piece.key)
         self.signs = accidentals(bars, self.spelled, self.fifths)
         self.clefs = find_clefs(piece, bars)
+        self.rolled = find_rolls(piece, bars)
         self.marks = defaultdict(list)
         lines = [bar.line for bar in bars]
-        for mark in sorted([*find_marks(piece, bars), *find_octaves(bars, self.clefs)], key=lambda m: m.place):
+        marks = [*find_marks(piece, bars), *find_dynamics(piece, bars), *find_octaves(piece, bars, self.clefs)]
+        for mark in sorted(marks, key=lambda m: (m.place, m.value != "stop")):
             here = bisect_right(lines, mark.place) - 1
             self.marks[lines[here - (mark.value == "stop" and mark.place == lines[here] and here > 0)]].append(mark)
         for bar in bars:
@@ -103,9 +108,11 @@ class _Writer:
             marks = [mark for mark in self.marks[bar.line][::-1] if lead and STAFF_OF_MARK[mark.kind] == part[0]]
             hidden = part[1] == 2 and (part[0], 1) in bar.voices
             for symbol in bar.voices.get(part) or [bar_rest(bar)]:
-                while marks and (marks[-1].place < bar.line + symbol.end or symbol.end == bar.last):
+                while marks and marks[-1].place < bar.line + symbol.end:
                     self._mark(measure, marks.pop(), bar.line + symbol.start)
                 self._symbol(measure, symbol, part, bar, hidden)
+            for mark in marks[::-1]:
+                self._mark(measure, mark, bar.line + bar.last)
         if at == len(self.bars) - 1:
             _add(_add(measure, "barline", location="right"), "bar-style", "light-heavy")
         return measure
@@ -122,6 +129,8 @@ class _Writer:
             _add(metronome, "per-minute", round(mark.value * QUARTER / beat))
         elif mark.kind == "dynamic":
             _add(_add(kind, "dynamics"), mark.value)
+        elif mark.kind == "wedge":
+            _add(kind, "wedge", type=mark.value)
         elif mark.kind == "pedal":
             _add(kind, "pedal", type=mark.value, line="yes", sign="no")
         else:
@@ -137,10 +146,10 @@ class _Writer:
         if at == 0:
             self._signatures(attributes)
         for hand, staff in STAVES.items():
-            signs = CLEFS[self.clefs[hand][at]]
-            if at == 0 or signs != CLEFS[self.clefs[hand][at - 1]]:
+            name = self.clefs[hand][at]
+            if at == 0 or name != self.clefs[hand][at - 1]:
                 clef = _add(attributes, "clef", number=staff)
-                for tag, text in zip(("sign", "line"), signs, strict=True):
+                for tag, text in zip(("sign", "line"), CLEFS[name], strict=True):
                     _add(clef, tag, text)
         if len(attributes):
             measure.append(attributes)
@@ -216,8 +225,12 @@ class _Writer:
                 _add(notations, "tuplet", type="start", bracket="no" if beamed else "yes")
             if symbol.end == symbol.tuplet.end:
                 _add(notations, "tuplet", type="stop")
-        if index is not None and index not in symbol.tied_from and self.piece.notated[index].ornament == "trill":
-            _add(_add(notations, "ornaments"), "trill-mark")
+        if index is not None and index not in symbol.tied_from:
+            sign = SIGNS.get(self.piece.notated[index].ornament)
+            if sign:
+                _add(_add(notations, "ornaments"), sign)
+            if index in self.rolled:
+                _add(notations, "arpeggiate", direction="up")  # without it MuseScore 3 logs an unknown type
         if len(notations):
             note.append(notations)
 
