@@ -29,7 +29,7 @@ VERSIONS = ("mir_eval", "numpy", "torch", "transformers")
 CONVENTIONS = {
     "reference": "the notes of the MIDI file, never the model's own grid",
     "key": "offset = key release",
-    "pedal": "offset = end of sound: both sides extended by their own sustain pedal",
+    "pedal": "pedal-extended offset = end of sound: both sides extended by their own sustain pedal",
     "frame": "key held, grid of 10 ms",
     "onset_offset_velocity": "offset = key release; velocity after mir_eval's linear fit",
     "note_accuracy": "TP / (TP + FP + FN) of onset matching",
@@ -171,7 +171,7 @@ def evaluate(config: Config) -> Evaluation:
     model_path = Path(config.evaluation.model_path or config.output.model)
     transcriber = Transcriber.load(model_path, config.model.device)
     results: list[SampleResult] = []
-    with Progress(total=len(sources), label="transcribing", unit="pieces") as progress:
+    with Progress(total=len(sources), label="transcribing", unit="piece") as progress:
         for source in sources:
             keep = sum(result.duration_s for result in results) < KEPT_S
             results.append(_judge(source, transcriber, config, keep))
@@ -188,7 +188,7 @@ def _judge(source: Source, transcriber: Transcriber, config: Config, keep: bool)
     audio = source.waveform()
     grids: list[Grid] | None = [] if keep else None
     start = time.perf_counter()
-    est = transcriber.transcribe(audio, source.sample_rate, config.evaluation, grids)
+    est = transcriber.transcribe(audio, source.sample_rate, config.evaluation, grids, name=source.id)
     seconds = time.perf_counter() - start
     duration_s = len(audio) / source.sample_rate
     return SampleResult(

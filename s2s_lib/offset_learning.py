@@ -8,8 +8,8 @@ import numpy as np
 
 from s2s_lib import metrics
 from s2s_lib.config import Config, EvaluationConfig
-from s2s_lib.data import load_manifests, training_pieces
-from s2s_lib.notes import Performance, as_arrays
+from s2s_lib.data import Passage, training_pieces, validation_pieces
+from s2s_lib.notes import as_arrays
 from s2s_lib.offsets import CLASSES, FEATURES, OffsetForest, Trace, classes, surroundings
 from s2s_lib.progress import Progress
 from s2s_lib.transcribe import Transcriber
@@ -48,9 +48,9 @@ def learn_offsets(config: Config) -> OffsetLearning:
     transcriber = Transcriber.load(folder, config.model.device)
     pieces = training_pieces(config, config.training.offset_pieces, transcriber.sample_rate)
     examples = []
-    with Progress(len(pieces), "learning offsets", "pieces") as progress:
+    with Progress(len(pieces), "learning offsets", "piece") as progress:
         for piece in pieces:
-            examples.append(_examples(transcriber, *piece(), config.evaluation))
+            examples.append(_examples(transcriber, piece(), config.evaluation))
             progress.advance(1)
     notes = sum(len(durations) for _, durations in examples)
     if notes < FEWEST_NOTES:
@@ -89,25 +89,30 @@ def grow(features: np.ndarray, durations_s: np.ndarray, seed: int) -> OffsetFore
 
 
 def _examples(
-    transcriber: Transcriber, truth: Performance, audio: np.ndarray, rate: int, evaluation: EvaluationConfig
+    transcriber: Transcriber, passage: Passage, evaluation: EvaluationConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is known of each note heard rightly, (notes, features), and how long its key was down, s, (notes,)."""
-    known = transcriber.hear(audio, rate, evaluation)
-    heard = known.notes()
-    if not heard.notes or not truth.notes:
+    known = transcriber.hear(passage.audio, passage.sample_rate, evaluation)
+    heard, played = known.notes(), passage.truth.notes
+    if not heard.notes or not played:
         return np.zeros((0, FEATURES), np.float32), np.zeros(0)
-    matched, found = metrics.match(truth.notes, heard.notes, evaluation).T
-    durations = np.diff(as_arrays(truth.notes)[0], axis=1)[:, 0]
+    pairs = metrics.match(played, heard.notes, evaluation)
+    times = as_arrays(played)[0]
+    matched, found = pairs[times[pairs[:, 0], 0] < passage.end_s].T
+    durations = np.diff(times, axis=1)[:, 0]
     return surroundings(heard, Trace.of(known.grid), known.frame_s)[found], durations[matched]
 
 
 def _compare(config: Config, transcriber: Transcriber, forest: OffsetForest, notes: int) -> OffsetLearning:
     """How the validation split is transcribed without and with the forest."""
-    samples = load_manifests(config.output.data)["val"].samples[:MOST_PIECES]
+    pieces = validation_pieces(config, MOST_PIECES)
     scores = []
-    for sample in samples:
-        known = transcriber.hear(sample.waveform(), sample.sample_rate, config.evaluation)
-        truth, found = sample.performance().notes, (known.notes(), replace(known, offsets=forest).notes())
-        scores.append([f1(truth, est.notes, config.evaluation, offsets=True) for est in found])
+    with Progress(len(pieces), "judging offsets", "piece") as progress:
+        for piece in pieces:
+            passage = piece()
+            known = transcriber.hear(passage.audio, passage.sample_rate, config.evaluation)
+            truth, found = passage.truth.notes, (known.notes(), replace(known, offsets=forest).notes())
+            scores.append([f1(truth, est.notes, config.evaluation, True, passage.end_s) for est in found])
+            progress.advance(1)
     by_threshold, by_forest = np.mean(scores, axis=0).tolist()
-    return OffsetLearning(len(samples), notes, by_threshold, by_forest)
+    return OffsetLearning(len(pieces), notes, by_threshold, by_forest)

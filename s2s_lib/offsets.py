@@ -3,7 +3,7 @@
 While the pedal is down nothing is heard of a key that comes up; what is played next tells more than a threshold on
 `held`. The forest is that of Meinshausen, "Quantile regression forests", JMLR 7, 2006: its leaves keep how key-down
 times were distributed. Of all times the one is taken within whose tolerance most of that distribution lies, as
-note-level metrics have it: an offset is right within 50 ms or 20 % of the note's duration.
+note-level metrics have it: an offset is right within 50 ms or 20 % of the note's duration, the evaluation's defaults.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from s2s_lib.config import EvaluationConfig
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_path
 from s2s_lib.notes import LOWEST_PITCH, Performance, as_arrays
@@ -28,7 +29,6 @@ SAME_S = 0.035  # keys struck closer than this are one chord
 AROUND_S, AROUND = 4.0, 100  # how far notes around count, and how many on either side
 NOBODY_S, NOBODY = 9.0, 99  # the time and interval of a note that is not there
 CHUNK = 2000  # notes whose surroundings are looked at in one go
-TOLERANCE_S, TOLERANCE_RATIO = 0.05, 0.2
 EDGES_S = np.geomspace(0.03, 3.0, 33)  # between the classes of key-down times
 CLASSES = len(EDGES_S) + 1
 FEATURES = 4 + 3 * len(LAGS_S) + 1 + 3 + 4 * len(INTERVALS)  # of each note, see `surroundings`
@@ -187,15 +187,16 @@ def likeliest_s(distribution: np.ndarray) -> np.ndarray:
     return _CANDIDATES_S[np.argmax(2 * best > best[:, -1:], axis=1)]
 
 
-def _within() -> np.ndarray:
+def _within(tolerance_s: float, ratio: float) -> np.ndarray:
     """The share of each class of key-down times to which a candidate would be near enough: (CLASSES, candidates)."""
     logs = np.log(EDGES_S)
     bounds = np.concatenate([[logs[0] - 0.3], logs, [logs[-1] + 0.5]])  # the outer classes end somewhere
-    low = np.log(np.maximum(np.minimum(_CANDIDATES_S - TOLERANCE_S, _CANDIDATES_S / (1 + TOLERANCE_RATIO)), 1e-3))
-    high = np.log(np.maximum(_CANDIDATES_S + TOLERANCE_S, _CANDIDATES_S / (1 - TOLERANCE_RATIO)))
+    low = np.log(np.maximum(np.minimum(_CANDIDATES_S - tolerance_s, _CANDIDATES_S / (1 + ratio)), 1e-3))
+    high = np.log(np.maximum(_CANDIDATES_S + tolerance_s, _CANDIDATES_S / (1 - ratio)))
     start, end = np.maximum(bounds[:-1, None], low), np.minimum(bounds[1:, None], high)
     return (np.maximum(end - start, 0) / np.diff(bounds)[:, None]).astype(np.float32)
 
 
 _CANDIDATES_S = np.geomspace(0.03, 3.0, 200)
-_WITHIN = _within()
+_JUDGED = EvaluationConfig()  # by the defaults, whatever an evaluation allows: a transcription is not to depend on it
+_WITHIN = _within(_JUDGED.offset_min_tolerance, _JUDGED.offset_ratio)

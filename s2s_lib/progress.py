@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from s2s_lib.files import atomic_write
+from s2s_lib.wording import counted
 
 PROGRESS_FILE = "S2S_PROGRESS_FILE"
 FILE_PERIOD_S = 0.25  # the file is replaced at most four times a second
@@ -30,12 +31,12 @@ LOG_PERIOD_S = 10.0  # where lines can't be rewritten (a log file), one every te
 class Progress:
     """Counts work done and shows it; use as a context manager.
 
-    `total` is the number of units expected, `unit` their name in the plural, `before` how many were done in an
-    earlier go. In a child process nothing is drawn, since the terminal and the notebook belong to the parent; the
-    file is still written.
+    `total` is the number of units expected, `unit` the name of one, `before` how many were done in an earlier go.
+    In a child process nothing is drawn, since the terminal and the notebook belong to the parent; the file is still
+    written.
     """
 
-    def __init__(self, total: int, label: str, unit: str = "steps", before: int = 0):
+    def __init__(self, total: int, label: str, unit: str = "step", before: int = 0):
         self.total, self.label, self.unit, self.before = total, label, unit, before
         self.done, self.note = before, ""
         self._line = _line()
@@ -57,7 +58,11 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._publish(force=True)
-        count = f"{self.done} {self.unit}" if kind is None else f"broke off at {self.done}/{self.total} {self.unit}"
+        count = counted(self.done, self.unit)
+        if kind is not None:
+            count = f"broke off at {self.done}/{counted(self.total, self.unit)}"
+        if self.before:
+            count += f", {self.done - self.before} of them"
         self._line.finish(f"{self.label}: {count} in {duration(time.monotonic() - self._start)}")
 
     def state(self) -> dict[str, Any]:
@@ -84,7 +89,7 @@ class Progress:
 def describe(state: dict[str, Any]) -> str:
     """A progress state as one line: label, count, share, time left, note."""
     done, total, now = state["done"], state["total"], state["done"] - state["before"]
-    text = f"{state['label']}: {done}/{total} {state['unit']}"
+    text = f"{state['label']}: {done}/{counted(total, state['unit'])}"
     if now and done < total:
         text += f" ({100 * done // total} %, about {duration(state['seconds'] * (total - done) / now)} left)"
     return f"{text}  {state['note']}" if state["note"] else text

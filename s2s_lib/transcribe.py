@@ -90,6 +90,7 @@ class Transcriber:
         evaluation: EvaluationConfig | None = None,
         grids: list[Grid] | None = None,
         *,
+        name: str = "the audio array",
         _phase: int = 0,
     ) -> Performance:
         """Notes, with their pedal-extended ends, and sustain pedal of a recording of any length.
@@ -98,6 +99,7 @@ class Transcriber:
         either at the model's own rate; see AudioStream.
         evaluation: thresholds in the place of the model's own, and how many windows go through the model at once.
         grids: takes the probabilities as they come, for who wants to keep them; see `probabilities`.
+        name: what warnings and errors call an array; files go by their own name.
         `_phase` is how many frames the windows lie earlier than they would. Raises InputError for audio that is of
         no use; logs a warning for clipped audio. A recording without notes gives none, and a warning that says why
         unless it came as a stream, whose owner can ask it.
@@ -105,7 +107,7 @@ class Transcriber:
         evaluation = evaluation or EvaluationConfig()
         config = self.model.config
         given = isinstance(audio, AudioStream)
-        stream = audio if given else AudioStream(audio, self.sample_rate, sample_rate)
+        stream = audio if given else AudioStream(audio, self.sample_rate, sample_rate, name=name)
         decoder = Decoder(0.0, config.frame_s, self._thresholds(evaluation))
         offsets, traces = self._offsets(evaluation), []
         for grid in self._grids(stream, evaluation.batch_size, _phase):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from s2s_lib import metrics
 from s2s_lib.config import Config, EvaluationConfig
-from s2s_lib.data import load_manifests
+from s2s_lib.data import validation_pieces
 from s2s_lib.files import atomic_write
-from s2s_lib.notes import Note, Performance, extend_by_pedal
+from s2s_lib.notes import Note, Performance, extend_by_pedal, until
 from s2s_lib.progress import Progress
 from s2s_lib.targets import Grid, Thresholds, decode
 from s2s_lib.transcribe import Transcriber
@@ -19,6 +20,14 @@ from s2s_lib.transcribe import Transcriber
 CANDIDATES = tuple(round(step / 20, 2) for step in range(1, 19))  # 0.05 to 0.9
 MOST_PIECES = 40  # beyond this the curves hardly move
 Notes = Callable[[Performance], Sequence[Note]]
+
+
+class Heard(NamedTuple):
+    """What was played, what a model made of it, and where judging ends, see `Passage`."""
+
+    truth: Performance
+    grid: Grid
+    end_s: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,13 @@ def tune(config: Config) -> Tuning:
     onset and offset: `held` by key release, `sounding` by pedal-extended end. The test split has no part in it.
     """
     transcriber = Transcriber.load(config.output.model, config.model.device)
-    samples = load_manifests(config.output.data)["val"].samples[:MOST_PIECES]
+    pieces = validation_pieces(config, MOST_PIECES)
     heard = []
-    with Progress(len(samples), "tuning", "pieces") as progress:
-        for sample in samples:
-            grid = transcriber.hear(sample.waveform(), sample.sample_rate, config.evaluation).grid
-            heard.append((sample.performance(), grid))
+    with Progress(len(pieces), "tuning", "piece") as progress:
+        for piece in pieces:
+            passage = piece()
+            grid = transcriber.hear(passage.audio, passage.sample_rate, config.evaluation).grid
+            heard.append(Heard(passage.truth, grid, passage.end_s))
             progress.advance(1)
     tuning = best_thresholds(heard, transcriber.model.config.frame_s, config.evaluation)
     settings = transcriber.model.config
@@ -52,7 +62,7 @@ def tune(config: Config) -> Tuning:
     return tuning
 
 
-def best_thresholds(heard: Sequence[tuple[Performance, Grid]], frame_s: float, evaluation: EvaluationConfig) -> Tuning:
+def best_thresholds(heard: Sequence[Heard], frame_s: float, evaluation: EvaluationConfig) -> Tuning:
     """The best thresholds for grids whose true notes are known; of equally good ones the middle one."""
     thresholds, curves = Thresholds(), {}
     parts: tuple[tuple[str, Notes, bool], ...] = (
@@ -63,7 +73,10 @@ def best_thresholds(heard: Sequence[tuple[Performance, Grid]], frame_s: float, e
     for name, notes, offsets in parts:
         tried = [replace(thresholds, **{name: candidate}) for candidate in CANDIDATES]
         scores = [
-            [f1(notes(ref), notes(decode(grid, 0.0, frame_s, trial)), evaluation, offsets) for ref, grid in heard]
+            [
+                f1(notes(one.truth), notes(decode(one.grid, 0.0, frame_s, trial)), evaluation, offsets, one.end_s)
+                for one in heard
+            ]
             for trial in tried
         ]
         curves[name] = [float(np.mean(row)) for row in scores]
@@ -72,7 +85,10 @@ def best_thresholds(heard: Sequence[tuple[Performance, Grid]], frame_s: float, e
     return Tuning(thresholds, curves, CANDIDATES, len(heard))
 
 
-def f1(ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig, offsets: bool) -> float:
-    """Note-level F1; 0 where there are no notes at all, as in mir_eval."""
+def f1(
+    ref: Sequence[Note], est: Sequence[Note], evaluation: EvaluationConfig, offsets: bool, end_s: float = np.inf
+) -> float:
+    """Note-level F1 of what is played before `end_s`; 0 where there are no notes at all, as in mir_eval."""
+    ref, est = until(ref, end_s), until(est, end_s)
     matched = len(metrics.match(ref, est, evaluation, offsets)) if ref and est else 0
     return 2 * matched / max(1, len(ref) + len(est))

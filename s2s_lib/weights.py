@@ -14,11 +14,11 @@ MODEL_TYPE = "sound2sheet"  # what config.json of a model folder says
 DESCRIPTION, WEIGHTS, OFFSETS = "config.json", "model.safetensors", "offsets.safetensors"
 
 
-def check_model(folder: Path) -> None:
-    """Raises InputError unless the folder holds a model of ours whose weights file is whole."""
+def check_model(folder: Path, flag: str = "--model-path") -> None:
+    """Raises InputError unless the folder holds a model of ours whose weights file is whole; `flag` names another."""
     description, weights = folder / DESCRIPTION, folder / WEIGHTS
     if not description.is_file() or not weights.is_file():
-        instead = way_out(folder) if folder == RELEASED_FOLDER else "train one, or name another with --model-path"
+        instead = way_out(folder) if folder == RELEASED_FOLDER else f"train one, or name another with {flag}"
         raise InputError(f"{folder}: holds no model ({DESCRIPTION} and {WEIGHTS}); {instead}.")
     if model_type(folder) != MODEL_TYPE:
         raise InputError(f"{folder}: is not a Sound2Sheet model; name the model folder of a run.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+HISSING = ("s", "x", "z", "tch", "sh")  # a noun that ends so has its plural in -es
+
 
 def counted(number: int, noun: str, grouping: str = "") -> str:
-    """'1 piece', '12 pieces'; `grouping` parts thousands, as in '1,200 pieces' with a comma."""
-    return f"{number:{grouping}} {noun}{'s' * (number != 1)}"
+    """'1 piece', '12 pieces', '3 batches'; `grouping` parts thousands, as in '1,200 pieces' with a comma."""
+    plural = "es" if noun.endswith(HISSING) else "s"
+    return f"{number:{grouping}} {noun}{plural if number != 1 else ''}"
 
 
 def listed(names: Sequence[str]) -> str:

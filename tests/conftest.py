@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -109,6 +111,32 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
     with opened_lab(tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("lab")) as opened:
         yield opened
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the report's functions display, in order, in the place of displaying it."""
+    from s2s_lib import report  # takes a second to import
+
+    seen: list[Any] = []
+    for found in pkgutil.iter_modules(report.__path__, "s2s_lib.report."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "display"):
+            monkeypatch.setattr(module, "display", lambda *things: seen.extend(things))
+    return seen
+
+
+@pytest.fixture
+def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for ffmpeg that gives `decoded.flac` if it is there, as the file that its last argument names."""
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    decoded = tmp_path / "decoded.flac"
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\n/bin/cp "{decoded}" "$last" 2>/dev/null && exit\n'
+                       'echo "ffmpeg is at a loss." >&2\nexit 1\n')  # fmt: skip
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    return decoded
 
 
 @pytest.fixture

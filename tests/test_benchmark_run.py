@@ -11,7 +11,9 @@ import pytest
 from conftest import Outcome
 from small import TUNE, small_config
 
-from s2s_lib.benchmark import COLUMNS
+from s2s_lib.benchmark import COLUMNS, check_benchmark
+from s2s_lib.config import Config
+from s2s_lib.errors import InputError
 from s2s_lib.notes import write_midi
 from s2s_lib.pretrained import build_model
 
@@ -68,14 +70,26 @@ def test_bench_writes_table_results_and_report(s2s: Callable[..., Outcome], tiny
         (["--benchmark-midi", "nowhere"], "there is no such folder; benchmark.midi_dir"),
         (["--benchmark-midi", "."], "holds no MIDI files"),
         (["--benchmark-soundfont", "none.sf2"], "benchmark.soundfont: none.sf2: there is no such soundfont"),
-        (["--benchmark-model", "nowhere"], "holds no model"),
+        (
+            ["--benchmark-model", "nowhere"],
+            "holds no model (config.json and model.safetensors); train one, or name another with --benchmark-model",
+        ),
         (["--set", "benchmark.seconds=1"], "benchmark.seconds"),
+        (["--model-path", "runs/demo/model"], "--model-path: is not for a benchmark; name the model to measure by"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_bad_input_is_refused(refused: Callable[..., str], fake_model: Path, flags: list[str], said: str) -> None:
     model = [] if "--benchmark-model" in flags else ["--benchmark-model", str(fake_model)]
     assert said in refused("bench", *model, *flags)
+
+
+def test_a_damaged_model_is_refused_before_anything_is_rendered(fake_model: Path) -> None:
+    """Also where a notebook is run on its own, and not by `s2s bench`."""
+    weights = fake_model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(InputError, match=r"model\.safetensors is truncated or damaged"):
+        check_benchmark(Config.resolve({"benchmark": {"model_path": str(fake_model)}}))
 
 
 def test_program_that_is_missing_is_refused(

@@ -104,7 +104,7 @@ def test_number_in_yaml_1_1_habit_is_a_number(load: Callable[[str], Config]) -> 
         ("model: {device: gpu}", "model.device is 'gpu'"),
         ("training: {learning_rate: .nan}", "training.learning_rate is nan"),
         ("evaluation: {visualizations: {plot_types: [pie]}}", "evaluation.visualizations.plot_types.0 is 'pie'"),
-        ("evaluation: {audio: [a.wav]}", "audio names 1 recordings and midi 0 files"),
+        ("evaluation: {audio: [a.wav]}", "audio names 1 recording and midi 0 files"),
         ("output: {name: ../up}", "output.name is '../up'"),
         ("- a list", "holds a list"),
         ("dataset: {samples: 3", "not valid YAML"),

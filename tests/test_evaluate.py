@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from small import small_config
 from tiny_soundfont import write_soundfont
 
 from s2s_lib import evaluate as evaluate_module
@@ -21,6 +22,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.evaluate import evaluate, file_names
 from s2s_lib.notes import Note, PedalEvent, Performance, read_midi, write_midi
 from s2s_lib.pipeline import scores_summary
+from s2s_lib.pretrained import build_model
 from s2s_lib.soundfonts import file_sha256
 from s2s_lib.sources import digest
 
@@ -63,7 +65,7 @@ def transcriber(monkeypatch):
             cls.loaded.append((folder, device))
             return cls()
 
-        def transcribe(self, audio, sample_rate, evaluation, grids):
+        def transcribe(self, audio, sample_rate, evaluation, grids, name):
             self.heard.append((audio, sample_rate))
             return self.answers[len(self.heard) - 1]
 
@@ -316,7 +318,7 @@ def test_a_missing_model_is_an_input_error(tmp_path):
 def test_probabilities_are_kept_up_to_a_length(tmp_path, transcriber, monkeypatch):
     seen = []
 
-    def transcribe(self, audio, sample_rate, evaluation, grids):
+    def transcribe(self, audio, sample_rate, evaluation, grids, name):
         seen.append(grids)
         if grids is not None:
             grids.append("grid")
@@ -330,6 +332,21 @@ def test_probabilities_are_kept_up_to_a_length(tmp_path, transcriber, monkeypatc
     assert [sample.probabilities for sample in samples] == seen
     assert seen[0] == ["grid"]
     assert seen[-1] is None
+
+
+def test_warnings_name_the_piece(tmp_path, caplog):
+    """With a real model that is not sure of anything, and recordings one of which is clipped."""
+    build_model(small_config(tmp_path)).save_pretrained(tmp_path / "model")
+    takes = {"soft.wav": 0.1, "loud.wav": 9.0}
+    for name, level in takes.items():
+        noise = np.random.default_rng(0).normal(0, level, 5 * 16000)
+        soundfile.write(tmp_path / name, noise, 16000)  # what is beyond full scale is clipped
+    midi = [midi_file(tmp_path / "piece.mid")] * 2
+    audio = [str(tmp_path / name) for name in takes]
+    evaluate(config(tmp_path, audio=audio, midi=midi, model_path=str(tmp_path / "model"), onset_threshold=1.0))
+    beginnings = ("soft.wav: no notes are heard", "loud.wav: is clipped", "loud.wav: no notes are heard")
+    assert len(caplog.messages) == len(beginnings)
+    assert all(map(str.startswith, caplog.messages, beginnings))
 
 
 def test_report_tells_mistakes_by_kind(tmp_path, transcriber):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +18,7 @@ from s2s_lib import metrics, report
 from s2s_lib.config import Config, EvaluationConfig
 from s2s_lib.evaluate import Evaluation, SampleResult
 from s2s_lib.notes import LOWEST_PITCH, Note, Performance
-from s2s_lib.report import errors, explorer, players, threshold_curve
+from s2s_lib.report import explorer, players, threshold_curve
 from s2s_lib.report.roll_svg import overlay_svg
 from s2s_lib.sources import Source
 from s2s_lib.targets import Thresholds, decode, encode
@@ -158,11 +159,9 @@ def test_a_piece_without_probabilities_is_heard_once(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_batch_gets_a_picture(kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(explorer, "display", seen.append)
+def test_a_batch_gets_a_picture(kept: bool, shown: list[Any]) -> None:
     report.error_explorer(evaluation(kept=kept))
-    (picture,) = seen
+    (picture,) = shown
     assert len(picture.axes) == (3 if kept else 1)
     assert ("at onset threshold 0.80: precision 1.00, recall 0.40" in texts(picture)) == kept
 
@@ -205,18 +204,16 @@ def test_mistakes_figure_and_table_count_alike() -> None:
     assert rows["missed, other"] == (2, "20.0%")
 
 
-def test_worst_moments_are_shown_and_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(errors, "display", seen.append)
+def test_worst_moments_are_shown_and_heard(shown: list[Any]) -> None:
     report.show_worst_moments(evaluation(), most=1)
-    picture, both = seen
+    picture, both = shown
     assert "1. piece_0: 1 missed; most of all missed, other (excerpt: 1.2–" in texts(picture)
     assert both.data.count("<audio") == 2
-    seen.clear()
+    shown.clear()
     result = evaluation()
     perfect = [replace(s, est=s.ref, pairs=np.stack([np.arange(5)] * 2, axis=1)) for s in result.samples]
     report.show_worst_moments(replace(result, samples=tuple(perfect)))
-    assert "no note was missed or invented" in repr(seen[0])
+    assert "no note was missed or invented" in repr(shown[0])
 
 
 def test_excerpt_begins_at_zero() -> None:

@@ -25,7 +25,8 @@ LAYERS = {
 # pairs inside one layer that build on each other; never in a circle
 BESIDE = {
     ("notes", "errors"), ("notes", "files"), ("notes", "smf"), ("smf", "errors"), ("smf", "files"),
-    ("config", "errors"), ("config", "files"), ("progress", "files"), ("files", "errors"),
+    ("config", "errors"), ("config", "files"), ("config", "wording"), ("progress", "files"), ("progress", "wording"),
+    ("files", "errors"),
     ("pianos", "soundfonts"), ("render", "pianos"), ("render", "soundfonts"), ("soundfonts", "strings"),
     ("offsets", "targets"), ("offsets", "weights"), ("offset_learning", "tuning"),
     ("pretrained", "model"), ("pretrained", "weights"), ("model", "weights"), ("pretrained", "features"),

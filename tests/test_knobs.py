@@ -15,7 +15,6 @@ from s2s_lib import report
 from s2s_lib.data import generate, read_piece
 from s2s_lib.data.recipe import Studio
 from s2s_lib.errors import InputError
-from s2s_lib.report import knobs, widgets
 from s2s_lib.report.knobs import PRESETS, Desk, Knobs, described, effects_of, turned
 from s2s_lib.report.players import resynthesise
 from s2s_lib.report.samples import score_excerpt
@@ -65,13 +64,6 @@ def sample(number: int, seconds: float, audio: Any = "there") -> Any:
     )
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    seen: list[Any] = []
-    monkeypatch.setattr(knobs, "display", lambda *things: seen.extend(things))
-    return seen
-
-
 def test_the_desk_shows_what_its_knobs_say(shown: list[Any]) -> None:
     desk = Desk([sample(0, 4.0), sample(1, 20.0)])
     desk.show()
@@ -109,10 +101,8 @@ def test_a_report_shows_one_setting(shown: list[Any]) -> None:
     assert shown == []
 
 
-def test_a_composed_piece_has_its_score_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_composed_piece_has_its_score_beside_it(tmp_path: Path, shown: list[Any]) -> None:
     """The piece read back is the one composed, and its first page is shown."""
-    seen: list[Any] = []
-    monkeypatch.setattr(widgets, "display", lambda *things: seen.extend(things))
     plain = {"complexity": "complex", "max_duration": 12.0, "max_notes": 120, "samples": 12, "synthesize_audio": False,
              "variation": {"enabled": False}}  # fmt: skip
     config = small_config(tmp_path, dataset=plain)
@@ -127,7 +117,7 @@ def test_a_composed_piece_has_its_score_beside_it(tmp_path: Path, monkeypatch: p
         told = ("time_signature", "key", "tempo_bpm", "beats_s", "complexity", "tags", "source")
         assert all(getattr(piece, name) == getattr(composed, name) for name in told)
     report.show_sample(samples[0])
-    page = seen[1]
+    page = shown[1]
     assert 'role="img"' in page.data
     assert 'class="measure"' in page.data
     assert score_excerpt(SimpleNamespace(score=None)) is None

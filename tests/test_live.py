@@ -208,7 +208,7 @@ def test_the_desk_follows_and_stops_a_training(run: Runs, tmp_path: Path, monkey
     desk = live.Desk(config, progress)
     desk.refresh()
     assert desk.button.disabled, "there is nothing to stop yet"
-    state = {"label": "training", "done": 5, "before": 0, "total": 20, "unit": "batches", "note": "", "seconds": 1.0}
+    state = {"label": "training", "done": 5, "before": 0, "total": 20, "unit": "batch", "note": "", "seconds": 1.0}
     progress.write_text(json.dumps(state))
     log = StepLog(config.output.logs, 20)
     log.rewind(0)

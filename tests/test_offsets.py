@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,13 +138,26 @@ def test_a_forest_is_kept_with_its_model_only_if_it_is_better(tmp_path: Path, mo
     assert load_offsets(config.output.model) is None
 
 
+def test_what_counts_as_right_is_what_an_evaluation_takes_for_right(python: Callable[..., Any]) -> None:
+    """Where the schema's default tolerance grows, a forest answers a sure time's distribution otherwise."""
+    answers = []
+    for ratio in (0.2, 0.9):
+        done = python(
+            f"from s2s_lib.config import EvaluationConfig as E; E.model_fields['offset_ratio'].default = {ratio}; "
+            "E.model_rebuild(force=True); from s2s_lib.offsets import CLASSES, likeliest_s; import numpy as np; "
+            "print(likeliest_s(np.eye(CLASSES)[20:21])[0])"
+        )
+        answers.append(float(done.stdout))
+    assert answers[0] != answers[1]
+
+
 def test_pieces_from_disk_keep_their_own_rate(tmp_path: Path) -> None:
     config = small_config(tmp_path)
     generate(config)
     first = load_manifests(config.output.data)["train"].samples[0]
-    _, audio, rate = training_pieces(config, 1, first.sample_rate // 2)[0]()
-    assert rate == first.sample_rate
-    assert len(audio) == len(first.waveform())
+    passage = training_pieces(config, 1, first.sample_rate // 2)[0]()
+    assert passage.sample_rate == first.sample_rate
+    assert len(passage.audio) == len(first.waveform())
 
 
 def test_a_forest_that_comes_after_its_model_is_asked(tmp_path: Path) -> None:
@@ -183,7 +198,7 @@ def test_a_damaged_forest_is_refused_in_one_sentence(tmp_path: Path) -> None:
             "F1 0.541 by the threshold, 0.602 by a .* is kept with the model",
         ),
         (OffsetLearning(1, 500, 0.7, 0.6), "on 1 validation piece: .* no better and dropped"),
-        (OffsetLearning(0, 12, 0.0, 0.0), "left to the threshold: 12 notes are too few"),
+        (OffsetLearning(0, 12, 0.0, 0.0), "left to the threshold: too few notes to learn from .12.\\."),
     ],
 )
 def test_what_came_of_it_is_said_in_a_sentence(learning: OffsetLearning, said: str) -> None:

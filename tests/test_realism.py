@@ -33,7 +33,7 @@ TUNE = Performance(
 VALUES = {
     "note rate": [2.5, 0.5],
     "polyphony": [1, 2, 3, 2, 2, 1],
-    "polyphony with pedal": [1, 2, 3, 2, 2, 1],  # the repeated key is one string
+    "polyphony, pedal-extended": [1, 2, 3, 2, 2, 1],  # the repeated key is one string
     "pitch": [40, 60, 64, 67, 67, 67],
     "inter-onset interval": [0.98, 0.5, 2.0],
     "rhythmic variety": [np.log2(3)],
@@ -62,7 +62,7 @@ def test_measures_have_their_values(name: str) -> None:
 
 def test_the_pedal_holds_strings() -> None:
     long = replace(TUNE, pedal=(PedalEvent(0.2, 127),))
-    assert BY_NAME["polyphony with pedal"].values(long).tolist() == [1, 2, 3, 4, 4, 4]
+    assert BY_NAME["polyphony, pedal-extended"].values(long).tolist() == [1, 2, 3, 4, 4, 4]
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda m: m.name)

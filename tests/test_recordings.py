@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,36 @@ def test_windows_are_cut_from_recordings_as_they_lie(takes: list[tuple[Path, Pat
     assert all(np.array_equal(windows[1][name], values) for name, values in vars(grid).items())
 
 
+@pytest.mark.parametrize("program", ["a stand-in", "ffmpeg"])
+def test_what_ffmpeg_decodes_becomes_flac_of_the_dataset(
+    takes: list[tuple[Path, Path]], tmp_path: Path, program: str, request: pytest.FixtureRequest
+) -> None:
+    """Training reads segments of it, while the other recordings are read where they lie."""
+    source, config = pairs(takes[:4], tmp_path / "source"), small_config(tmp_path / "runs")
+    take = source / "songs" / "1.wav"
+    sound, rate = soundfile.read(take)
+    if program == "ffmpeg":
+        if shutil.which(program) is None:
+            pytest.skip("ffmpeg is not installed here")
+        subprocess.run([program, "-v", "error", "-i", take, take.with_suffix(".m4a")], check=True, timeout=60)
+    else:
+        soundfile.write(request.getfixturevalue("ffmpeg"), sound, rate)
+        take.with_suffix(".m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(400))
+    take.unlink()
+    report = import_recordings(source, "auto", config, skip_bad=False, copy=False)
+    assert "4 recordings taken as pairs" in report
+    assert "decoded by ffmpeg into the dataset: 1 recording\n" in report + "\n"
+    samples = [one for manifest in load_manifests(config.output.data).values() for one in manifest.samples]
+    assert all(one.midi.is_relative_to(source) for one in samples)
+    assert {one.audio.is_relative_to(source) for one in samples if one.source != "1.mid"} == {True}
+    (decoded,) = [one for one in samples if one.source == "1.mid"]
+    assert decoded.audio.is_relative_to(config.output.data)
+    assert soundfile.info(decoded.audio).samplerate == 16000
+    heard = read_segment(decoded.audio, 3 * 16000, 5 * 16000, 16000)
+    played = soxr.resample(sound.mean(axis=1), rate, 16000)[3 * 16000 : 8 * 16000]
+    assert np.corrcoef(heard, played)[0, 1] > 0.98
+
+
 @pytest.mark.parametrize(("rate", "wanted"), [(44100, 16000), (48000, 16000), (8000, 22050), (16000, 16000)])
 def test_a_segment_is_what_the_whole_file_gives_there(tmp_path: Path, rate: int, wanted: int) -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, (3 * rate, 2)).astype(np.float32)
@@ -264,7 +295,7 @@ def test_what_can_not_be_imported_is_refused(takes: list[tuple[Path, Path]], tmp
         (empty, "auto", "holds no recordings in the layout 'pairs'"),
         (source, "maps", "holds no recordings in the layout 'maps'"),
         (source, "midi", "--format midi: choose one of auto, maestro, maps, smd, pairs"),
-        (lay(takes[:1], tmp_path / "one", ("a.wav", "a.mid")), "auto", "has 1 recordings of use and none for"),
+        (lay(takes[:1], tmp_path / "one", ("a.wav", "a.mid")), "auto", "has 1 recording of use and none for"),
     ):
         with pytest.raises(InputError, match=says):
             import_recordings(folder, layout, config, skip_bad=False, copy=False)

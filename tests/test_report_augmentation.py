@@ -14,7 +14,6 @@ from s2s_lib import report
 from s2s_lib.augment import EFFECTS
 from s2s_lib.config import AugmentationConfig, VariationConfig
 from s2s_lib.notes import Performance, Piece
-from s2s_lib.report import augmentation
 from s2s_lib.report.augmentation import effects, excerpt, players, title, variations
 from s2s_lib.report.players import resynthesise
 from s2s_lib.variation import VARIATIONS
@@ -68,7 +67,9 @@ def test_an_excerpt_starts_with_the_first_note_and_keeps_the_pedal() -> None:
     assert excerpt(Performance(later.notes[2:], later.pedal), 1.0).pedal[0].time_s == 0.0
 
 
-def test_the_demo_shows_figures_and_few_kilobytes_of_players(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_shows_figures_and_few_kilobytes_of_players(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch, shown: list[Any]
+) -> None:
     class Sample:
         key, tempo_bpm, audio, sample_rate, notes = "C", 100.0, "there", RATE, len(TUNE.notes)
 
@@ -78,8 +79,6 @@ def test_the_demo_shows_figures_and_few_kilobytes_of_players(tmp_path: Any, monk
         def waveform(self) -> np.ndarray:
             return resynthesise(TUNE, RATE)
 
-    shown: list[Any] = []
-    monkeypatch.setattr(augmentation, "display", shown.append)
     report.augmentation_demo(Sample(), small_config(tmp_path))
     pictures = [thing for thing in shown if isinstance(thing, report.Picture)]
     pages = [thing.data for thing in shown if not isinstance(thing, report.Picture)]

@@ -12,7 +12,6 @@ from s2s_lib.comparison import Comparison, compare
 from s2s_lib.config import Config
 from s2s_lib.files import write_json
 from s2s_lib.notes import Note, Performance
-from s2s_lib.report import compared_pieces
 from s2s_lib.report.compared_pieces import show_won_and_lost, widest_gap
 
 EVEN = {f"piece {i}": 0.5 + 0.03 * (i % 3) for i in range(12)}
@@ -21,13 +20,6 @@ EVEN = {f"piece {i}": 0.5 + 0.03 * (i % 3) for i in range(12)}
 def compared(folder: Path, *names: str, **settings: object) -> Comparison:
     output = {"output_dir": str(folder), "name": "comparison"}
     return compare(Config.resolve({"comparison": {"runs": list(names), **settings}, "output": output}))
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list:
-    outputs: list = []
-    monkeypatch.setattr(compared_pieces, "display", outputs.append)
-    return outputs
 
 
 @pytest.fixture

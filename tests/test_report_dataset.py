@@ -14,7 +14,7 @@ from tiny_soundfont import write_soundfont
 from s2s_lib import report
 from s2s_lib.config import MAJOR_KEYS, MINOR_KEYS
 from s2s_lib.notes import Note, Performance, write_midi
-from s2s_lib.report import augmentation, library, widgets
+from s2s_lib.report import library
 from s2s_lib.report.dataset import inter_onsets, keys_held
 from s2s_lib.report.players import resynthesise
 
@@ -40,6 +40,7 @@ def test_dataset_statistics() -> None:
     assert inter_onsets(chord) == pytest.approx([0.49, 1.5])
     data = manifests(*(sample(number, tempo_bpm=60.0 + 20 * number, key="C") for number in range(3)))
     assert [row[:4] for row in report.dataset_table(data).rows] == [("train", 3, "0.1", 3 * len(TUNE.notes))]
+    assert report.dataset_table(data).rows[0][5] == "60–100"
     figure = report.dataset_figure(data)
     assert len(figure.axes) == 8
     assert sum(bar.get_height() for bar in figure.axes[4].patches) == 3 * len(TUNE.notes)
@@ -50,7 +51,7 @@ def test_dataset_statistics() -> None:
 def test_unknown_values_are_left_out_and_counted() -> None:
     data = manifests(sample(0), sample(1, key="Gb", tempo_bpm=90.0, time_signature="3/4"), sample(2, key="F#"))
     (row,) = report.dataset_table(data).rows
-    assert row[5:] == ("90–90", 1, 1, None)  # Gb and F# are one key
+    assert row[5:] == ("90", 1, 1, None)  # Gb and F# are one key
     figure = report.dataset_figure(data)
     words = texts(figure)
     assert "quarter notes per minute (2 pieces state none)" in words
@@ -78,16 +79,13 @@ def test_many_soundfonts_are_counted() -> None:
 
 
 @pytest.mark.parametrize("key", [None, "Gb"])
-def test_single_pieces_that_state_little(key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(widgets, "display", lambda *things: seen.extend(things))
-    monkeypatch.setattr(augmentation, "display", seen.append)
+def test_single_pieces_that_state_little(key: str | None, tmp_path: Path, shown: list[Any]) -> None:
     piece = sample(key=key)
     report.show_sample(piece)
-    assert ("p0: G♭ major, song.mid" if key else "p0: song.mid") in texts(seen[0])
+    assert ("p0: G♭ major, song.mid" if key else "p0: song.mid") in texts(shown[0])
     report.sample_browser(manifests(piece)["train"])
     report.augmentation_demo(piece, small_config(tmp_path))
-    words = "\n".join(texts(thing) for thing in seen if isinstance(thing, report.Picture))
+    words = "\n".join(texts(thing) for thing in shown if isinstance(thing, report.Picture))
     assert "None" not in words
     assert "semitones, Gb to " in words or key is None
 
@@ -184,20 +182,18 @@ def test_splits_figure_of_nothing(tmp_path: Path) -> None:
     assert "holds no music" in report.splits_figure(nothing, small_config(tmp_path)).alt
 
 
-def test_midi_in_use_lists_pieces_and_skipped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(library, "display", seen.append)
+def test_midi_in_use_lists_pieces_and_skipped_files(tmp_path: Path, shown: list[Any]) -> None:
     report.midi_in_use(small_config(tmp_path))
-    assert seen == []
+    assert shown == []
     folder = tmp_path / "midi"
     write_midi(folder / "good.mid", TUNE)
     for number in range(library.MOST_SKIPPED + 2):
         (folder / f"bad{number:02}.mid").write_bytes(b"junk")
     limits = {"train_split": 1.0, "val_split": 0.0, "min_duration": 1.0, "max_duration": 2.0, "min_notes": 1}
     report.midi_in_use(small_config(tmp_path, dataset={"midi_dir": str(folder), **limits}))
-    used, skipped = seen
+    used, skipped = shown
     assert [row[:4] for row in used.rows] == [("train", 1, 1, len(TUNE.notes)), ("val", 0, 0, 0), ("test", 0, 0, 0)]
     assert len(skipped.rows) == library.MOST_SKIPPED
     assert str(skipped.rows[0][0]) == "bad00.mid"
     assert skipped.rows[0][1]
-    assert skipped.caption == "Skipped: 52 files; 2 of them are not listed."
+    assert skipped.caption == "Skipped: 52 files, 2 of them not listed."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ def test_dashboard_has_both_offset_conventions() -> None:
     figure = report.dashboard(EVALUATION)
     assert len(figure.axes) == 4
     words = texts(figure)
-    for part in ("key release", "with pedal", "ms", "test split (1 piece)", "midi (1 piece)"):
+    for part in ("key release", "pedal-extended", "ms", "test split (1 piece)", "midi (1 piece)"):
         assert part in words
+    assert not re.search(r"with pedal|\(pedal\)|\(key\)", words), "one name for each convention"
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     expected = [
         getattr(sample.scores, name).f1
@@ -41,7 +43,7 @@ def test_confusion_figure_counts_octave_errors() -> None:
     words = texts(report.confusion_matrix(EVALUATION))
     assert "wrong key: octave above" in words
     assert "missed" in words
-    assert "Errors (21 notes are right)" in words
+    assert "Errors (21 notes right)" in words
 
 
 def test_tables_say_the_scores() -> None:
@@ -50,9 +52,11 @@ def test_tables_say_the_scores() -> None:
     assert f"{EVALUATION.samples[0].scores.onset.f1:.3f}" in words
     assert words.count("<tr>") == 11
     assert "key release" in words
-    assert "with pedal" in words
+    assert "pedal-extended" in words
+    assert "(pedal-extended)" in repr(report.deviations_table(EVALUATION))
     assert "10.0 ms" in report.deviations_table(EVALUATION)._repr_html_()
     assert "None" not in report.deviations_table(EMPTY)._repr_html_() + repr(report.deviations_table(EMPTY))
+    assert "do not say on which piano" in report.pianos_table(EVALUATION).caption
     assert [row[0] for row in report.samples_table(EVALUATION).rows] == ["piece_1", "piece_0"]
     assert repr(table).splitlines()[1].split()[:2] == ["source", "score"]
 
@@ -88,9 +92,7 @@ def test_save_plots_writes_what_the_config_asks_for(tmp_path: Path) -> None:
     ],
 )
 def test_show_plots_shows_what_the_config_asks_for(
-    visualizations: dict[str, Any], alts: list[str], monkeypatch: pytest.MonkeyPatch
+    visualizations: dict[str, Any], alts: list[str], shown: list[Any]
 ) -> None:
-    seen: list[Any] = []
-    monkeypatch.setattr(report.evaluation, "display", seen.append)
     report.show_plots(replace(EVALUATION, config=Config.resolve({"evaluation": {"visualizations": visualizations}})))
-    assert [picture.alt.startswith(alt) for picture, alt in zip(seen, alts, strict=True)] == [True] * len(alts)
+    assert [picture.alt.startswith(alt) for picture, alt in zip(shown, alts, strict=True)] == [True] * len(alts)

@@ -31,14 +31,6 @@ def test_interactive_only_with_a_person_in_front(monkeypatch: pytest.MonkeyPatch
     assert not report.interactive()
 
 
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is displayed, in order."""
-    seen: list[Any] = []
-    monkeypatch.setattr(widgets, "display", lambda *objects: seen.extend(objects))
-    return seen
-
-
 def test_browsers_step_through_pieces(shown: list[Any]) -> None:
     report.sample_browser(SimpleNamespace(samples=[sample(number) for number in range(3)]))
     box, picture, *others = shown

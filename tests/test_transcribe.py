@@ -242,19 +242,6 @@ def test_a_file_of_no_use_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
         transcriber().transcribe(tmp_path / "nan.wav", RATE)
 
 
-@pytest.fixture
-def ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for ffmpeg that gives `decoded.flac` if it is there, as the file that its last argument names."""
-    program = tmp_path / "bin" / "ffmpeg"
-    program.parent.mkdir()
-    decoded = tmp_path / "decoded.flac"
-    program.write_text(f'#!/bin/sh\nfor last; do :; done\n/bin/cp "{decoded}" "$last" 2>/dev/null && exit\n'
-                       'echo "ffmpeg is at a loss." >&2\nexit 1\n')  # fmt: skip
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
-    return decoded
-
-
 def test_ffmpeg_decodes_what_libsndfile_does_not_know(tmp_path: Path, ffmpeg: Path) -> None:
     (tmp_path / "tune.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(400))
     with pytest.raises(InputError, match=r"tune\.m4a: not a readable audio file \(.*; ffmpeg: ffmpeg is at a loss\)"):

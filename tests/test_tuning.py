@@ -14,7 +14,7 @@ from s2s_lib.data import generate, load_manifests
 from s2s_lib.pretrained import build_model, load_model
 from s2s_lib.targets import Grid, Thresholds, encode
 from s2s_lib.transcribe import Transcriber
-from s2s_lib.tuning import CANDIDATES, best_thresholds, tune
+from s2s_lib.tuning import CANDIDATES, Heard, best_thresholds, tune
 
 FRAME_S = 0.02
 
@@ -29,7 +29,7 @@ def doubtful(false_onset: float, true_onset: float, held_floor: float) -> Grid:
 
 @pytest.mark.parametrize(("false_onset", "true_onset", "held_floor"), [(0.22, 0.6, 0.33), (0.47, 0.95, 0.63)])
 def test_thresholds_lie_between_right_and_wrong(false_onset: float, true_onset: float, held_floor: float) -> None:
-    heard = [(TUNE, doubtful(false_onset, true_onset, held_floor))]
+    heard = [Heard(TUNE, doubtful(false_onset, true_onset, held_floor))]
     tuning = best_thresholds(heard, FRAME_S, EvaluationConfig())
     assert false_onset < tuning.thresholds.onset < true_onset
     assert tuning.thresholds.held > held_floor

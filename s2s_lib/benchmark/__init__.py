@@ -7,9 +7,9 @@ Each tool runs in a process of its own, peers in virtual environments of their o
 from s2s_lib.benchmark.peers import PEERS, commands, install_peers
 from s2s_lib.benchmark.results import COLUMNS, LABELS, Benchmark, ToolResult, peers_markdown
 from s2s_lib.benchmark.robustness import AXES, Curve
-from s2s_lib.benchmark.run import benchmark, check_benchmark, model_folder
+from s2s_lib.benchmark.run import benchmark, check_benchmark
 
 __all__ = [
     "AXES", "COLUMNS", "LABELS", "PEERS", "Benchmark", "Curve",
-    "ToolResult", "benchmark", "check_benchmark", "commands", "install_peers", "model_folder", "peers_markdown",
+    "ToolResult", "benchmark", "check_benchmark", "commands", "install_peers", "peers_markdown",
 ]  # fmt: skip

@@ -34,7 +34,7 @@ from s2s_lib.notes import Performance
 CONVENTIONS = {
     "f1": "mean over pieces; interval: percentile bootstrap over pieces",
     "key": "offset = key release",
-    "pedal": "offset = end of sound: both sides extended by their own sustain pedal, or as the tool itself says",
+    "pedal": "pedal-extended offset = end of sound: by each side's own sustain pedal, or as the tool itself says",
     "onset_offset_velocity": "offset = key release; velocity after mir_eval's linear fit",
     "cpu_s_per_s": "processor seconds of all threads per second of audio, the model being loaded",
     "start": "imports, loading the model and a warm-up of two seconds of audio, once per process",

@@ -61,7 +61,7 @@ def measure(config: Config, model: Path, font: Soundfont, pieces: Sequence[Bench
             for axis, level in places:
                 files.append(Path(folder) / f"{number}-{axis}{level:g}.wav")
                 write_audio(files[-1], _changed(axis, level, plain, piece, font, (settings.seed, number)))
-        with Progress(total=len(files), label="robustness", unit="recordings") as progress:
+        with Progress(total=len(files), label="robustness", unit="recording") as progress:
             scores = _scores(config, model, files, pieces, progress.advance)
     per_place = dict(zip(places, np.array(scores).reshape(len(pieces), len(places)).T.tolist(), strict=True))
     return tuple(_curve(axis, values, per_place, settings) for axis, values in levels.items())

@@ -18,6 +18,7 @@ from s2s_lib.benchmark.tools import OURS, run_tool
 from s2s_lib.config import RELEASED_FOLDER, BenchmarkConfig, Config
 from s2s_lib.errors import InputError
 from s2s_lib.progress import Progress
+from s2s_lib.weights import check_model
 
 WARM_UP_S = 2.0
 
@@ -28,14 +29,13 @@ def model_folder(settings: BenchmarkConfig) -> Path:
 
 
 def check_benchmark(config: Config) -> None:
-    """Raises InputError (usage) with one sentence if the benchmark can't work: no model, no music, no piano."""
-    model = model_folder(config.benchmark)
-    if not all((model / name).is_file() for name in ("config.json", "model.safetensors")):
+    """Raises InputError with one sentence if the benchmark can't work: no model, no music, no piano."""
+    if config.evaluation.model_path is not None:
         raise InputError(
-            f"{model}: holds no model (config.json and model.safetensors); train one, or name another with "
-            "--benchmark-model.",
-            usage=True,
+            "--model-path: is not for a benchmark; name the model to measure by --benchmark-model.", usage=True
         )
+    model = model_folder(config.benchmark)
+    check_model(model, "--benchmark-model")
     check_repertoire(config.benchmark)
     check_program(config.benchmark)
     choose_piano(config.benchmark, model)
@@ -56,7 +56,7 @@ def benchmark(config: Config) -> Benchmark:
     names = [OURS, *(name for name in settings.peers if name not in left_out)]
     with tempfile.TemporaryDirectory(prefix="s2s-") as folder:
         files = [Path(folder) / f"{number}.wav" for number in range(len(found))]
-        with Progress(total=len(found) * (1 + len(names)), label="benchmark", unit="recordings") as progress:
+        with Progress(total=len(found) * (1 + len(names)), label="benchmark", unit="recording") as progress:
             for piece, file in zip(found, files, strict=True):
                 render_file(piece.performance, font, file, settings.renderer)
                 progress.advance(note=f"rendered {piece.id}")

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from s2s_lib.config.base import Probability, Section, key
+from s2s_lib.wording import counted
 
 # the keys that make scores what they are
 TOLERANCES = ("onset_tolerance", "offset_ratio", "offset_min_tolerance", "velocity_tolerance")
@@ -47,7 +48,7 @@ class EvaluationConfig(Section):
     def _pairs(self) -> EvaluationConfig:
         if self.audio and len(self.audio) != len(self.midi):
             raise ValueError(
-                f"audio names {len(self.audio)} recordings and midi {len(self.midi)} files; give one MIDI file "
-                "with the true notes for each recording"
+                f"audio names {counted(len(self.audio), 'recording')} and midi {counted(len(self.midi), 'file')}; "
+                "give one MIDI file with the true notes for each recording"
             )
         return self

@@ -29,7 +29,10 @@ class TrainingConfig(Section):
         4, "validation clips transcribed after each epoch, to show how F1 grows; 0 for none", ge=0, le=200
     )
     offset_pieces: int = key(
-        120, "training pieces from which, after training, key releases are learnt; 0 leaves them to a threshold", ge=0
+        120,
+        "training pieces, and minutes of them at most, from which key releases are learnt after training; 0 leaves "
+        "them to a threshold",
+        ge=0,
     )
     seed: int = key(42, "seed of weights, data order, windows, augmentation and dropout", "--seed", ge=0, lt=2**32)
     resume: str | None = key(None, "checkpoint folder to continue from", "--resume")

@@ -6,7 +6,7 @@ from s2s_lib.data.library import Library, midi_files
 from s2s_lib.data.manifest import SPLITS, Manifest, Sample, check_dataset, load_manifests
 from s2s_lib.data.stream import Stream
 from s2s_lib.data.truth import read_piece
-from s2s_lib.data.whole import training_pieces
+from s2s_lib.data.whole import Passage, training_pieces, validation_pieces
 from s2s_lib.data.windows import Batches, Windows, WindowShape
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Batches",
     "Library",
     "Manifest",
+    "Passage",
     "Sample",
     "Stream",
     "WindowShape",
@@ -28,4 +29,5 @@ __all__ = [
     "read_piece",
     "refuse_imported",
     "training_pieces",
+    "validation_pieces",
 ]

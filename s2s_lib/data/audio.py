@@ -36,10 +36,10 @@ class AudioStream:
     """Audio of any rate, length and number of channels, read block by block; an hour of it never lies in memory.
 
     audio: a file, or an array of shape (samples,) or (samples, channels): floats of full scale 1, or signed integers
-    of the full scale of their type; `own_rate` is an array's sample rate. Channels are averaged. Iterating gives mono
-    float32 blocks at `sample_rate`, together what the whole would be resampled to. Each time more is read, `watch` is
-    told how many seconds of how many were. Raises InputError for audio that is missing, unreadable or not a number
-    somewhere.
+    of the full scale of their type; `own_rate` is an array's sample rate, and `name` what messages call it. Channels
+    are averaged. Iterating gives mono float32 blocks at `sample_rate`, together what the whole would be resampled to.
+    Each time more is read, `watch` is told how many seconds of how many were. Raises InputError for audio that is
+    missing, unreadable or not a number somewhere.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class AudioStream:
         sample_rate: int,
         own_rate: int | None = None,
         watch: Callable[[float, float], None] | None = None,
+        name: str = "the audio array",
     ):
         self.audio, self.sample_rate, self.own_rate, self.watch = audio, sample_rate, own_rate, watch
-        self.name = "the audio array" if isinstance(audio, np.ndarray) else str(audio)
+        self.name = name if isinstance(audio, np.ndarray) else str(audio)
         self.samples = 0  # given so far
         self.peak = 0.0  # of the mono samples so far
         self.full_scale = 0.0  # share of the samples that are at full scale, once all are read
@@ -104,7 +105,7 @@ class AudioStream:
         """Sample rate, length in samples, and blocks of a file."""
         if self.own_rate is not None:
             raise InputError(f"{self.name}: a file says its own sample rate; leave sample_rate out.")
-        file = opened.enter_context(_opened(as_path(self.audio)))
+        file = opened.enter_context(opened_audio(as_path(self.audio)))
         return file.samplerate, file.frames, file.blocks(BLOCK, dtype="float32", always_2d=True)
 
     def _array(self) -> tuple[int, int, Iterator[np.ndarray]]:
@@ -155,8 +156,11 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """An audio file, open; what libsndfile does not know goes through ffmpeg, where that is installed."""
+def opened_audio(path: Path) -> Iterator[soundfile.SoundFile]:
+    """An audio file, open; what libsndfile does not know goes through ffmpeg, where that is installed.
+
+    The `name` of such a file is another than its path. Raises InputError for one that is missing or unreadable.
+    """
     if not path.is_file():
         raise InputError(f"{path}: there is no such audio file.")
     if isinstance(path, Path) and not path.stat().st_size:
@@ -195,25 +199,33 @@ def _decoded(path: Path, reason: str) -> Iterator[Path]:
 
 
 def read_segment(path: Path, start: int, length: int, sample_rate: int) -> np.ndarray:
-    """`length` samples from `start` at `sample_rate`, mono float32; zeros where the file has none.
+    """`length` samples from `start` at `sample_rate`, mono float32; zeros where a dataset's file has none.
 
-    A file of another rate is resampled around the segment only, and gives the samples that it would give as a whole.
+    Raises InputError also for a file that ffmpeg would have to decode, which takes too long for a segment.
     """
     try:
         with readable(path) as source, soundfile.SoundFile(source) as file:
-            if file.samplerate == sample_rate:
-                return _read(file, start, length)
-            common = math.gcd(file.samplerate, sample_rate)
-            ours, theirs = sample_rate // common, file.samplerate // common  # samples in a block that both rates share
-            margin = math.ceil(RESAMPLING_MARGIN_S * sample_rate / ours)
-            first, last = start // ours - margin, -(-(start + length) // ours) + margin
-            around = _read(file, first * theirs, (last - first) * theirs)
-            inside = start - first * ours
-            return soxr.resample(around, file.samplerate, sample_rate)[inside : inside + length]
+            return segment_of(file, start, length, sample_rate)
     except (soundfile.SoundFileError, OSError) as error:
         raise InputError(
             f"{path}: the dataset's audio is missing or damaged ({_reason(error)}); make the dataset again."
         ) from None
+
+
+def segment_of(file: soundfile.SoundFile, start: int, length: int, sample_rate: int) -> np.ndarray:
+    """`length` samples of an open file from `start` at `sample_rate`, mono float32; zeros where the file has none.
+
+    A file of another rate is resampled around the segment only, and gives the samples that it would give as a whole.
+    """
+    if file.samplerate == sample_rate:
+        return _read(file, start, length)
+    common = math.gcd(file.samplerate, sample_rate)
+    ours, theirs = sample_rate // common, file.samplerate // common  # samples in a block that both rates share
+    margin = math.ceil(RESAMPLING_MARGIN_S * sample_rate / ours)
+    first, last = start // ours - margin, -(-(start + length) // ours) + margin
+    around = _read(file, first * theirs, (last - first) * theirs)
+    inside = start - first * ours
+    return soxr.resample(around, file.samplerate, sample_rate)[inside : inside + length]
 
 
 def _read(file: soundfile.SoundFile, start: int, length: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def generate(config: Config) -> dict[str, Manifest]:
                 progress.advance(1, note=f"{minutes:.1f} min of music")
                 yield split, record
 
-    with Progress(total, label="composing and rendering", unit="pieces") as progress:
+    with Progress(total, label="composing and rendering", unit="piece") as progress:
         write_manifests(folder, _header(config, studio), records())
     _remove_unnamed(folder, ids)
     return load_manifests(folder)

@@ -13,11 +13,11 @@ from s2s_lib.data.excerpts import Limits, Places, cut, find_places
 from s2s_lib.data.manifest import SPLITS
 from s2s_lib.data.pieces import Print, assign, fingerprint, group
 from s2s_lib.errors import InputError
-from s2s_lib.files import files_under
+from s2s_lib.files import MIDI_ENDINGS, files_under
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Piece
 from s2s_lib.smf import Music, read_music
+from s2s_lib.wording import counted
 
-ENDINGS = (".mid", ".midi")
 MOST_OFF_KEYBOARD = 0.02  # share of notes outside the 88 keys that is dropped; a file with more is not for the piano
 CACHED_FILES = 64  # read files that a process remembers, some 100 KB each
 
@@ -103,9 +103,10 @@ class Library:
         """What is used and what is not, for the log: one line of figures, one for each skipped file."""
         counts = ", ".join(f"{len(self.pieces[split])} {split}" for split in SPLITS)
         files = sum(len(piece) for split in SPLITS for piece in self.pieces[split])
-        lines = [f"{self.folder}: {files} MIDI files of {sum(map(len, self.pieces.values()))} pieces ({counts})"]
+        pieces = sum(map(len, self.pieces.values()))
+        lines = [f"{self.folder}: {counted(files, 'MIDI file')} of {counted(pieces, 'piece')} ({counts})"]
         if self.left_out:
-            lines.append(f"{self.left_out} notes off the piano's keys are left out")
+            lines.append(f"left out for being off the piano's keys: {counted(self.left_out, 'note')}")
         return "\n".join([*lines, *(f"skipped {skip.path}: {skip.reason}" for skip in self.skipped)])
 
     def _check(self, dataset: DatasetConfig) -> None:
@@ -113,11 +114,12 @@ class Library:
         needed = [split for split, share in dataset.shares().items() if share]
         if all(self.pieces[split] for split in needed):
             return
-        found = sum(map(len, self.pieces.values()))
+        pieces = sum(map(len, self.pieces.values()))
+        found = counted(pieces, "usable MIDI piece") if pieces else "no usable MIDI pieces"
         why = f"; {len(self.skipped)} skipped, the first: {_short(self.skipped[0])}" if self.skipped else ""
         raise InputError(
-            f"{self.folder}: holds {found or 'no'} usable MIDI piece{'s' * (found != 1)}, but {', '.join(needed)} need "
-            f"one each{why}; add MIDI files to dataset.midi_dir.",
+            f"{self.folder}: holds {found}, but {', '.join(needed)} need one each{why}; add MIDI files to "
+            "dataset.midi_dir.",
             usage=True,
         )
 
@@ -199,7 +201,7 @@ def midi_files(folder: str | Path, key: str = "dataset.midi_dir") -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; {key} names one of MIDI files.", usage=True)
-    found = files_under(folder, ENDINGS)
+    found = files_under(folder, MIDI_ENDINGS)
     if not found:
         raise InputError(f"{folder}: holds no MIDI files (.mid, .midi); {key} needs some.", usage=True)
     return found

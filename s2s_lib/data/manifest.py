@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from s2s_lib.config import Config
-from s2s_lib.data.audio import read_audio
+from s2s_lib.data.audio import read_audio, read_segment
 from s2s_lib.errors import InputError
 from s2s_lib.files import as_path, atomic_path, is_url
 from s2s_lib.notes import Performance, read_midi
@@ -54,11 +54,13 @@ class Sample:
         """The notes and pedal, read from the MIDI file."""
         return read_midi(self.midi)
 
-    def waveform(self) -> np.ndarray:
-        """The audio, mono float32 of shape (samples,). Raises InputError if the dataset has none."""
+    def waveform(self, seconds: float | None = None) -> np.ndarray:
+        """The audio, or its first `seconds`, mono float32 of shape (samples,). Raises InputError if there is none."""
         if self.audio is None:
             raise InputError(f"{self.id} has no audio: generate the dataset with dataset.synthesize_audio true.")
-        return read_audio(self.audio, self.sample_rate)
+        if seconds is None or seconds >= self.duration_s:
+            return read_audio(self.audio, self.sample_rate)
+        return read_segment(self.audio, 0, round(seconds * self.sample_rate), self.sample_rate)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ KINDS = {
     "invented_other": Kind("invented", "invented, other", "none of these"),
     "release_early": Kind("end", "early release", "the key is written as released too early"),
     "release_late": Kind("end", "late release", "the key is written as released too late"),
-    "sound_early": Kind("end", "early end of sound", "with the pedal, the sound is written to end too early"),
-    "sound_late": Kind("end", "late end of sound", "with the pedal, the sound is written to end too late"),
+    "sound_early": Kind("end", "early end of sound", "its pedal-extended end is written too early"),
+    "sound_late": Kind("end", "late end of sound", "its pedal-extended end is written too late"),
     "velocity": Kind("velocity", "wrong velocity", "louder or softer than played, the recording's level apart"),
 }
 

@@ -114,7 +114,7 @@ def repeated_share(performance: Performance) -> np.ndarray:
 MEASURES = (
     Measure("note rate", "notes/s in 2 s", note_rates),
     Measure("polyphony", "keys held at an onset", keys_held),
-    Measure("polyphony with pedal", "strings sounding at an onset", keys_sounding),
+    Measure("polyphony, pedal-extended", "strings sounding at an onset", keys_sounding),
     Measure("pitch", "MIDI key", lambda p: np.array([note.pitch for note in p.notes])),
     Measure("inter-onset interval", "s, chords as one", inter_onsets, log=True),
     Measure("rhythmic variety", "bits in a piece", rhythm_entropy),

@@ -21,10 +21,11 @@ from s2s_lib.notes.performance import (
     extend_by_pedal,
     pedal_spans,
     resolve_overlaps,
+    until,
 )
 
 __all__ = [
     "COMPOSED", "HIGHEST_PITCH", "LOWEST_PITCH", "PITCHES", "TICKS_PER_BEAT", "NotatedNote", "Note", "PedalEvent",
     "Performance", "Piece", "Timeline", "as_arrays", "extend_by_pedal", "pedal_spans", "performance_of", "read_midi",
-    "resolve_overlaps", "write_midi", "write_piece",
+    "resolve_overlaps", "until", "write_midi", "write_piece",
 ]  # fmt: skip

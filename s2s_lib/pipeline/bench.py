@@ -9,7 +9,6 @@ from s2s_lib.pipeline.checks import check_folders
 from s2s_lib.pipeline.inputs import usage_errors
 from s2s_lib.pipeline.paths import absolute_paths
 from s2s_lib.pipeline.single import run_single
-from s2s_lib.weights import check_model
 
 NOTEBOOK, TABLE = "benchmark", "peers.md"
 
@@ -20,12 +19,11 @@ def run_benchmark(config: Config) -> tuple[str, Path]:
     Raises InputError before anything runs if the input is at fault, and StageError if it fails; an earlier report is
     replaced only when this one is done.
     """
-    from s2s_lib.benchmark import check_benchmark, model_folder  # takes a second to import
+    from s2s_lib.benchmark import check_benchmark  # takes a second to import
 
     config = absolute_paths(config, Path.cwd())
-    check_benchmark(config)
     with usage_errors():
-        check_model(model_folder(config.benchmark))
+        check_benchmark(config)
     check_folders(config)
     page = run_single(NOTEBOOK, config, NOTEBOOK)
     return (config.output.results / TABLE).read_text(encoding="utf-8"), page

@@ -15,7 +15,7 @@ from s2s_lib.pipeline.export import Chapter, chapter, plain_copy, run_page
 from s2s_lib.pipeline.export.arrange import SUMMARY, players
 from s2s_lib.pipeline.export.drawings import draw
 from s2s_lib.runs import NOTEBOOKS, STAGES, Run, open_run
-from s2s_lib.wording import listed
+from s2s_lib.wording import counted, listed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -159,7 +159,7 @@ def _why_missing(status: str, notebook: Path) -> str:
 
 def _scores(run: Run) -> str:
     mean, pieces = run.mean("onset")
-    return "" if mean is None else f"; its onset F1 is {mean:.3f}, mean over {pieces} pieces"
+    return "" if mean is None else f"; its onset F1 is {mean:.3f}, mean over {counted(pieces, 'piece')}"
 
 
 def _has_summary(notebook: NotebookNode) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from s2s_lib.wording import counted
+
 ROWS = {
     "onset": "onset",
     "onset_offset_key": "onset + offset (key release)",
@@ -28,14 +30,16 @@ def _pianos(pianos: dict[str, Any]) -> list[str]:
     lines = ["onset F1 by piano"]
     for name, piano in pianos.items():
         note = "  never heard in training" if piano["held_out"] else ""
-        lines.append(f"{name:{width}}  {100 * piano['mean']['onset.f1']:4.1f} %  {piano['files']} files{note}")
+        lines.append(
+            f"{name:{width}}  {100 * piano['mean']['onset.f1']:4.1f} %  {counted(piano['files'], 'file')}{note}"
+        )
     return ["\n".join(lines)]
 
 
 def _table(source: str, summary: dict[str, Any]) -> str:
     files = "1 file" if summary["files"] == 1 else f"mean of {summary['files']} files"
     lines = [
-        f"{source}: {files}, {summary['ref_notes']} notes",
+        f"{source}: {files}, {counted(summary['ref_notes'], 'note')}",
         f"{'':{WIDTH}}  precision  recall     F1",
     ]
     for name, text in ROWS.items():

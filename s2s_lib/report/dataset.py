@@ -13,6 +13,7 @@ from s2s_lib.metrics.music import CHORD_S, inter_onsets, keys_held
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH
 from s2s_lib.report.style import BLUE, ORANGE, Picture, Table, histogram, nothing, pitch_axis, plain
 from s2s_lib.variation import transposed_key
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +38,8 @@ def dataset_figure(manifests: dict[str, Manifest]) -> Picture:
     step = -(-len(samples) // MOST_PIECES_READ) or 1
     played = [sample.performance() for sample in samples[::step]]
     notes = [note for performance in played for note in performance.notes]
-    alt = f"Eight histograms of the dataset: {len(samples)} pieces, {sum(s.notes for s in samples)} notes"
-    picture = Picture(12, 5.6, alt)
+    amount = f"{counted(len(samples), 'piece')}, {counted(sum(s.notes for s in samples), 'note')}"
+    picture = Picture(12, 5.6, f"Eight histograms of the dataset: {amount}")
     axes = picture.subplots(2, 4).ravel()
     of_notes = "notes" if step == 1 else f"notes (of {len(played)} pieces)"
     plain(axes[0], "Density", "notes per second", "pieces")
@@ -82,7 +83,7 @@ def _row(name: str, samples: tuple[Sample, ...]) -> tuple[object, ...]:
         f"{seconds / 60:.1f}",
         notes,
         f"{notes / seconds:.1f}",
-        f"{min(tempi):.0f}–{max(tempi):.0f}" if tempi else None,
+        "–".join(dict.fromkeys(f"{end(tempi):.0f}" for end in (min, max))) if tempi else None,
         len(set(map(_spelling, _stated(samples, "key")))) or None,
         len(set(_stated(samples, "time_signature"))) or None,
         ", ".join(fonts[:MOST_SOUNDFONTS_NAMED]) + more or None,

@@ -154,7 +154,7 @@ def _rows(splits: list[Split]) -> dict[Played, Played]:
     names = {}
     for piano in pianos:
         font = Played(piano.group, piano.soundfont)
-        names[piano] = font if font in kept else Played(piano.group, f"{rest[piano.group]} more soundfonts")
+        names[piano] = font if font in kept else Played(piano.group, counted(rest[piano.group], "more soundfont"))
     return names
 
 

@@ -14,6 +14,7 @@ from s2s_lib.notes import Performance
 from s2s_lib.report.players import played, player
 from s2s_lib.report.rolls import overlay_roll
 from s2s_lib.report.style import BLUE, GREEN, HATCHES, ORANGE, VERMILION, Picture, Table, plain
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -42,10 +43,10 @@ def mistakes_figure(evaluation: Evaluation) -> Picture:
     left, right = picture.subplots(1, 2)
     missed, invented = onset.ref - onset.matched, onset.est - onset.matched
     wrong = {kind: number for kind, number in counts.items() if KINDS[kind].group in WRONG_NOTES}
-    title = f"{onset.ref} notes played: {missed} missed (hatched), {invented} invented besides (crossed)"
+    title = f"{counted(onset.ref, 'note')} played: {missed} missed (hatched), {invented} invented besides (crossed)"
     _bars(left, title, wrong)
     right_but = {kind: number for kind, number in counts.items() if kind not in wrong}
-    _bars(right, f"What is wrong about the {onset.matched} notes found", right_but)
+    _bars(right, f"What is wrong about the {counted(onset.matched, 'note')} found", right_but)
     return picture
 
 

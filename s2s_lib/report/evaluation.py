@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 LABELS = {
     "onset": "onset",
     "onset_offset_key": "onset + offset\n(key release)",
-    "onset_offset_pedal": "onset + offset\n(with pedal)",
-    "onset_offset_velocity": "onset + offset (key)\n+ velocity",
+    "onset_offset_pedal": "onset + offset\n(pedal-extended)",
+    "onset_offset_velocity": "onset + offset\n+ velocity (key release)",
     "frame": "frame\n(key held)",
 }
 
@@ -52,14 +52,15 @@ def scores_table(evaluation: Evaluation) -> Table:
     for kind, samples in evaluation.by_source().items():
         summary = metrics.summarize([sample.scores for sample in samples])
         mean, pooled = summary["mean"], summary["pooled"]
-        name = f"{kind} ({pieces(samples)}, {summary['ref_notes']} notes)"
+        name = f"{kind} ({pieces(samples)}, {counted(summary['ref_notes'], 'note')})"
         for metric, label in LABELS.items():
             ratios = [mean[f"{metric}.{ratio}"] for ratio in ("precision", "recall", "f1", "accuracy")]
             rows.append((name, label.replace("\n", " "), *ratios, pooled[metric]["f1"]))
     columns = ("source", "score", "precision", "recall", "F1", "accuracy", "F1, pooled")
     caption = (
-        "Scores, mean over pieces (last column: all notes counted together). Offsets are key releases or, with "
-        "pedal, ends of sound. Accuracy: the share of right notes in all played or written, TP / (TP + FP + FN)."
+        "Scores, mean over pieces (last column: all notes counted together). Offsets are key releases or, "
+        "pedal-extended, ends of sound. Accuracy: the share of right notes in all played or written, "
+        "TP / (TP + FP + FN)."
     )
     return Table(columns, rows, caption, text_columns=2)
 
@@ -69,7 +70,7 @@ def deviations_table(evaluation: Evaluation) -> Table:
     labels = {
         "onset_deviation": "onset",
         "offset_deviation_key": "offset (key release)",
-        "offset_deviation_pedal": "offset (with pedal)",
+        "offset_deviation_pedal": "offset (pedal-extended)",
     }
     rows = []
     for kind, samples in evaluation.by_source().items():
@@ -95,7 +96,8 @@ def pianos_table(evaluation: Evaluation) -> Table:
         values = [summary["mean"][f"{name}.f1"] for name in LABELS]
         rows.append((piano, told[evaluation.held_out(samples)], len(samples), summary["ref_notes"], *values))
     columns = ("piano", "heard in training", "pieces", "notes", *(name.replace("\n", " ") for name in LABELS.values()))
-    return Table(columns, rows, "Mean F1 over the pieces on each piano.", text_columns=2)
+    known = "Mean F1 over the pieces on each piano."
+    return Table(columns, rows, known if rows else "Recordings do not say on which piano they were made.", 2)
 
 
 def samples_table(evaluation: Evaluation) -> Table:
@@ -139,7 +141,7 @@ def confusion_matrix(evaluation: Evaluation) -> Picture:
     wrong = sorted(totals["wrong_pitch_intervals"].items(), key=lambda item: -item[1])
     counts = {"missed": totals["missed"], "invented": totals["invented"], **dict(wrong)}
     names = [name if name in ("missed", "invented") else f"wrong key: {name}" for name in counts]
-    plain(right, f"Errors ({totals['correct']} notes are right)", "notes")
+    plain(right, f"Errors ({counted(totals['correct'], 'note')} right)", "notes")
     colors = [VERMILION, ORANGE, *[BLUE] * (len(names) - 2)]
     bars = right.barh(names[::-1], list(counts.values())[::-1], color=colors[::-1])
     right.bar_label(bars, fontsize=8, padding=2)
@@ -218,8 +220,8 @@ def _f1_by_piece(ax: Axes, evaluation: Evaluation) -> None:
     plain(ax, "F1 by piece, best onset F1 first", "piece", "F1").set_ylim(0, 1.18)
     for name, label, color, marker in (
         ("onset", "onset", BLUE, "o"),
-        ("onset_offset_key", "onset + offset (key)", ORANGE, "^"),
-        ("onset_offset_pedal", "onset + offset (pedal)", VERMILION, "v"),
+        ("onset_offset_key", "onset + offset (key release)", ORANGE, "^"),
+        ("onset_offset_pedal", "onset + offset (pedal-extended)", VERMILION, "v"),
     ):
         values = [getattr(sample.scores, name).f1 for sample in ranked]
         ax.plot(np.arange(1, len(values) + 1), values, marker, color=color, markersize=4, label=label)
@@ -248,7 +250,7 @@ def _offset_deviations(ax: Axes, samples: tuple[SampleResult, ...]) -> None:
         nothing(ax)
         return
     bins = np.linspace(-1000, 1000, 41)
-    for values, color, style, label in ((key, BLUE, "-", "key release"), (pedal, VERMILION, "--", "with pedal")):
+    for values, color, style, label in ((key, BLUE, "-", "key release"), (pedal, VERMILION, "--", "pedal-extended")):
         size = 1000 * np.median(np.abs(values))
         clipped = np.clip(1000 * values, -1000, 1000)
         label = f"{label}, median size {size:.0f} ms"

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from s2s_lib.report.rolls import overlay_roll
 from s2s_lib.report.style import Picture, pitch_axis
+from s2s_lib.wording import counted, listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ def examples_figure(config: Config) -> Picture | None:
     if not examples.names or not examples.heard:
         return None
     epochs = telling(list(examples.heard), ROWS)
-    alt = f"Piano rolls of {len(examples.names)} validation clips after epochs {', '.join(map(str, epochs))}"
+    alt = f"Piano rolls of {counted(len(examples.names), 'validation clip')} after epoch {listed([*map(str, epochs)])}"
     picture = Picture(12, 0.6 + 2.1 * len(epochs), alt)
     grid = picture.subplots(len(epochs), len(examples.names), squeeze=False, sharex=True)
     for row, epoch in enumerate(epochs):

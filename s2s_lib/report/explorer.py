@@ -15,6 +15,7 @@ from s2s_lib.report.roll_svg import key_range, overlay_svg
 from s2s_lib.report.rolls import overlay_roll
 from s2s_lib.report.style import Picture, Table
 from s2s_lib.report.widgets import interactive
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from s2s_lib.evaluate import Evaluation, SampleResult
@@ -211,7 +212,7 @@ def _scores(reading: Reading) -> Table:
     counts, onset = [getattr(reading.scores, name) for name in LABELS], reading.scores.onset
     ratios = {"precision": "precision", "recall": "recall", "F1": "f1"}
     rows = [(name, *(getattr(count, ratio) for count in counts)) for name, ratio in ratios.items()]
-    caption = f"{onset.ref} notes played, {onset.est} written, {onset.matched} of them right"
+    caption = f"{counted(onset.ref, 'note')} played, {onset.est} written, {onset.matched} of them right"
     return Table(("score", *(label.replace("\n", " ") for label in LABELS.values())), rows, caption)
 
 

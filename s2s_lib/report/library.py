@@ -7,6 +7,7 @@ from IPython.display import display
 from s2s_lib.config import Config
 from s2s_lib.data import Library
 from s2s_lib.report.style import Table
+from s2s_lib.wording import counted
 
 MOST_SKIPPED = 50  # listed; a large folder would fill the report
 
@@ -26,10 +27,10 @@ def midi_in_use(config: Config) -> None:
         rows.append((split, len(pieces), len(files), notes, f"{hours:.2f}"))
     caption = f"MIDI files of {library.folder}; files of the same piece are in the same split."
     if library.left_out:
-        caption += f" {library.left_out} notes off the piano's keys are left out."
+        caption += f" Left out for being off the piano's keys: {counted(library.left_out, 'note')}."
     display(Table(("split", "pieces", "files", "notes", "hours"), rows, caption))
     if library.skipped:
         listed = [(skip.path.relative_to(library.folder), skip.reason) for skip in library.skipped[:MOST_SKIPPED]]
         rest = len(library.skipped) - len(listed)
-        caption = f"Skipped: {len(library.skipped)} files" + (f"; {rest} of them are not listed." if rest else ".")
+        caption = f"Skipped: {counted(len(library.skipped), 'file')}{f', {rest} of them not listed' if rest else ''}."
         display(Table(("file", "reason"), listed, caption, text_columns=2))

@@ -19,6 +19,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.progress import PROGRESS_FILE, describe, read_state
 from s2s_lib.report.style import Picture
 from s2s_lib.report.training import f1_panel, loss_panel
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from s2s_lib.config import Config
@@ -98,7 +99,7 @@ class Desk:
 
 def live_figure(history: History, steps: list[dict[str, Any]]) -> Picture:
     """Loss over the steps so far, and F1 over the epochs so far."""
-    picture = Picture(11, 3.2, f"Loss over {steps[-1]['step'] if steps else 0} steps and F1 so far")
+    picture = Picture(11, 3.2, f"Loss over {counted(steps[-1]['step'] if steps else 0, 'step')} and F1 so far")
     left, right = picture.subplots(1, 2, width_ratios=(1.6, 1))
     loss_panel(left, history, steps)
     f1_panel(right, history)
@@ -129,7 +130,7 @@ async def train_live(config: Config) -> History:
             desk.finish("the training failed")
             raise _refusal(process.returncode, said)
         history = History.load(config.output.run_dir)
-        desk.finish("stopped on request" if history.unfinished else f"done: {len(history.epochs)} epochs")
+        desk.finish("stopped on request" if history.unfinished else f"done: {counted(len(history.epochs), 'epoch')}")
     return history
 
 

@@ -17,6 +17,7 @@ from s2s_lib.errors import InputError
 from s2s_lib.metrics.music import MEASURES, Measure, distance, floor, pooled
 from s2s_lib.notes import Performance, read_midi
 from s2s_lib.report.style import GREY, LIGHT, PALETTE, Picture, Table, nothing, pitch_axis, plain, shown
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,9 @@ def realism_table(composed: Sets, reference: Sequence[Performance]) -> Table:
 
 def realism_figure(composed: Sets, reference: Sequence[Performance]) -> Picture:
     """The distributions behind `realism_table`, one panel per measure: the reference grey, every set as a line."""
-    picture = Picture(12, 8.4, f"Twelve distributions of {', '.join(composed)} over {len(reference)} reference pieces")
+    picture = Picture(
+        12, 8.4, f"Twelve distributions of {', '.join(composed)} over {counted(len(reference), 'reference piece')}"
+    )
     axes = picture.subplots(3, 4).ravel()
     for ax, measure in zip(axes, MEASURES, strict=True):
         _panel(ax, measure, composed, reference)
@@ -91,7 +94,8 @@ def realism(manifests: dict[str, Manifest], config: Config) -> None:
         sets.setdefault(sample.complexity or "MIDI excerpts", []).append(sample.performance())
     display(realism_table(sets, reference))
     if len(reference) < len(files):
-        display(Markdown(f"{len(files) - len(reference)} files of the folder hold no piano notes and are left out."))
+        without = counted(len(files) - len(reference), "file")
+        display(Markdown(f"Left out, for want of piano notes: {without} of the folder."))
     display(realism_figure(sets, reference))
 
 

@@ -11,6 +11,7 @@ from s2s_lib.metrics import KINDS, Mistake
 from s2s_lib.notes import Note, Performance, pedal_spans
 from s2s_lib.report.rolls import JUDGED, judged
 from s2s_lib.report.style import BLUE, GREY, LIGHT, ORANGE, SKY, VERMILION, pitch_name
+from s2s_lib.wording import counted
 
 WIDTH, KEY, LEFT, FOOT = 1000, 8, 40, 34  # the drawing's width, a key's height, margins; in the drawing's own units
 FEWEST_KEYS = 30
@@ -60,7 +61,9 @@ def overlay_svg(
         ]
         parts.append(f'<g class="s2s-{name}" {look}>{"".join(bars)}</g>')
         counts[name] = len(shown)
-    label = f"piano roll: {counts['hit']} notes found, {counts['missed']} missed, {counts['invented']} invented"
+    label = (
+        f"piano roll: {counted(counts['hit'], 'note')} found, {counts['missed']} missed, {counts['invented']} invented"
+    )
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}" font-family="sans-serif" font-size="11" '
         f'style="display:block;width:100%;background:white">{DEFS}{"".join(parts)}</svg>{_legend(counts)}'

@@ -28,7 +28,7 @@ SCORES = {
     "onset": "right key, struck in time (onset)",
     "onset_offset_key": "… and released in time (onset + offset, key release)",
     "onset_offset_pedal": "… and sounding as long (onset + offset, pedal-extended)",
-    "onset_offset_velocity": "… released in time and as loud (onset + offset + velocity)",
+    "onset_offset_velocity": "… released in time and as loud (onset + offset + velocity, key release)",
     "frame": "keys that are down, moment by moment (frame, 10 ms)",
 }  # what must be right for a note to count, and the name of the score
 SOURCES = {TEST_SPLIT: "{} of the test split", MIDI: "{} from MIDI files", RECORDING: "{} as recorded"}
@@ -65,16 +65,22 @@ def dataset_summary(manifests: dict[str, Manifest], config: Config) -> Summary:
     samples = [sample for manifest in made for sample in manifest.samples]
     seconds, notes = sum(manifest.seconds for manifest in made), sum(sample.notes for sample in samples)
     pianos = len({sample.soundfont_sha256 for sample in samples if sample.soundfont_sha256})
-    numbers = [(f"{len(samples):,}", "pieces"), (duration(seconds), "of music"), (f"{notes:,}", "notes")]
+    numbers = [_number(len(samples), "piece"), (duration(seconds), "of music"), _number(notes, "note")]
     uses = {"train": "to learn from", "val": "to watch the learning by", "test": "to be judged by at the end"}
     shares = [f"{len(manifest.samples):,} {uses[name]}" for name, manifest in manifests.items() if manifest.samples]
     sentences = [f"Dataset of run {config.output.name}: {_origin(made, config)}; {', '.join(shares)}."]
     if pianos:
         sentences.append(f"It is played on {counted(pianos, 'sampled piano', ',')}.")
     if config.dataset.stream:
-        pieces = config.dataset.split_sizes()["train"]
-        sentences.append(f"The music to learn from is made afresh in training, {pieces:,} pieces for each epoch.")
+        pieces = counted(config.dataset.split_sizes()["train"], "piece", ",")
+        sentences.append(f"The music to learn from is made afresh in training, {pieces} for each epoch.")
     return Summary(sentences, numbers)
+
+
+def _number(number: int, noun: str) -> tuple[str, str]:
+    """A number and what it counts."""
+    digits, counts = counted(number, noun, ",").split(" ", 1)
+    return digits, counts
 
 
 def _origin(made: Sequence[Manifest], config: Config) -> str:
@@ -96,7 +102,7 @@ def training_summary(history: History, config: Config) -> Summary:
     heard = sum(epoch["seconds"] * epoch.get("audio_seconds_per_second", 0.0) for epoch in epochs)
     spent = sum(epoch["seconds"] for epoch in epochs)
     numbers = [
-        (f"{len(epochs)}", "rounds of learning (epochs)"),
+        (f"{len(epochs)}", "round of learning (epoch)" if len(epochs) == 1 else "rounds of learning (epochs)"),
         (duration(heard), "of music heard"),
         (duration(spent), f"of training on {trained_on(history)}, in {history.precision}"),
     ]

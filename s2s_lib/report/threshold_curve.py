@@ -9,6 +9,7 @@ import numpy as np
 from s2s_lib import metrics
 from s2s_lib.report.style import BLUE, GREY, ORANGE, VERMILION, Picture, nothing, plain
 from s2s_lib.targets import MAX_VELOCITY
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def threshold_figure(evaluation: Evaluation) -> Picture:
         "recall: share of the played notes found",
         "precision: share of the written right",
     )
-    title = f"Over the threshold, {len(kept)} of {len(evaluation.samples)} pieces"
+    title = f"Over the threshold, {len(kept)} of {counted(len(evaluation.samples), 'piece')}"
     plain(right, title, "onset threshold: probability from which a note is written", "onset score")
     right.set(xlim=(0, 1), ylim=(0, 1.02))
     if not kept:

@@ -116,7 +116,7 @@ def training_table(history: History) -> Table:
 def offsets_outcome(learning: OffsetLearning) -> str:
     """What a forest made of key releases, in a sentence or two."""
     if not learning.pieces:
-        return f"Key releases are left to the threshold: {counted(learning.notes, 'note')} are too few to learn from."
+        return f"Key releases are left to the threshold: too few notes to learn from ({learning.notes})."
     where = f"Onset + offset (key release) on {counted(learning.pieces, 'validation piece')}"
     by = f"{learning.by_threshold:.3f} by the threshold, {learning.by_forest:.3f} by a forest grown"
     kept = "kept with the model" if learning.kept else "no better and dropped"
@@ -128,14 +128,15 @@ def training_outcome(history: History) -> str:
     if history.epochs:
         kept = f"The state after epoch {history.best['epoch']} of {len(history.epochs)}"
     else:
-        kept = f"The state after {history.unfinished['batches'] if history.unfinished else 0} batches of epoch 1"
+        batches = history.unfinished["batches"] if history.unfinished else 0
+        kept = f"The state after {counted(batches, 'batch')} of epoch 1"
     text = f"{kept}: {size(history)}, trained on {trained_on(history)} in {history.precision}."
     if history.unfinished is not None:
         batches, done = history.unfinished["batches"], len(history.epochs)
-        where = f"{batches} batches into epoch {done + 1}" if batches else f"after epoch {done}"
+        where = f"{counted(batches, 'batch')} into epoch {done + 1}" if batches else f"after epoch {done}"
         text += f"\nStopped on request {where}; the same training, started again, goes on from there."
     elif history.stopped_early:
-        text += f"\nStopped early: {history.epochs_without_gain} epochs brought no better validation loss."
+        text += f"\nStopped early: {counted(history.epochs_without_gain, 'epoch')} brought no better validation loss."
     return text
 
 
@@ -154,7 +155,7 @@ def trained_on(history: History) -> str:
 
 
 def _alt(history: History) -> str:
-    text = f"Training curves over {len(history.epochs)} epochs"
+    text = f"Training curves over {counted(len(history.epochs), 'epoch')}"
     if not history.epochs:
         return text
     best = history.best

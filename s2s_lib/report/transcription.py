@@ -15,6 +15,7 @@ from s2s_lib.metre import beat_quarters
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH, Note, Performance, Piece, pedal_spans
 from s2s_lib.report.style import BLUE, GREY, ORANGE, VERMILION, Picture, Table, pitch_axis, plain
 from s2s_lib.transcription.following import performed_times
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from s2s_lib.transcription import Transcription
@@ -87,7 +88,9 @@ def notes_figure(transcription: Transcription) -> Figure:
         _roll_row(ax, played, hands, (low, high), (row * width_s, (row + 1) * width_s))
         _number_bars(ax, [bar for bar in bars if row * width_s <= bar[1] < (row + 1) * width_s])
     part = f" (the first {end_s:g} s of {played.end_s:.0f} s)" if played.end_s > end_s else ""
-    axes[0].set_title(f"{transcription.title}: {len(played.notes)} notes{part}", fontsize=10, loc="left", pad=14)
+    axes[0].set_title(
+        f"{transcription.title}: {counted(len(played.notes), 'note')}{part}", fontsize=10, loc="left", pad=14
+    )
     axes[-1].set_xlabel("time (s); a note ends where its key is released, louder is darker", fontsize=9)
     patches = [Patch(facecolor=color, label=name) for name, color in HANDS.values()]
     patches += [Patch(facecolor=GREY, label="sustain pedal down")] if played.pedal else []

@@ -13,6 +13,7 @@ from s2s_lib.report.players import CLIP_S, played, player
 from s2s_lib.report.rolls import overlay_roll, piano_roll
 from s2s_lib.report.samples import score_excerpt
 from s2s_lib.report.transcription import key_name
+from s2s_lib.wording import counted
 
 if TYPE_CHECKING:
     from s2s_lib.data import Manifest, Sample
@@ -59,7 +60,8 @@ def show_sample(sample: Sample) -> None:
 def show_result(evaluation: Evaluation, result: SampleResult) -> None:
     """A transcription over what was played, and both to listen to."""
     scores, rate = result.scores, result.source.sample_rate
-    about = f"{result.id}: onset F1 {scores.onset.f1:.2f}, with offsets (pedal) {scores.onset_offset_pedal.f1:.2f}"
+    pedal = f"onset + offset (pedal-extended) {scores.onset_offset_pedal.f1:.2f}"
+    about = f"{result.id}: F1 of onset {scores.onset.f1:.2f}, {pedal}"
     display(overlay_roll(result.ref, result.est, about, evaluation.config.evaluation))
     display(player(result.waveform(), rate, label=f"{result.id}, the audio"))
     if result.est.notes:
@@ -71,7 +73,7 @@ def sample_browser(manifest: Manifest) -> None:
     """Menu of a split's pieces, for JupyterLab; nothing for a split without any."""
     if not manifest.samples:
         return
-    labels = [f"{s.id}  ({_listed([_key(s), s.time_signature, f'{s.notes} notes'])})" for s in manifest.samples]
+    labels = [f"{s.id}  ({_listed([_key(s), s.time_signature, counted(s.notes, 'note')])})" for s in manifest.samples]
     _browse(labels, lambda index: show_sample(manifest.samples[index]))
 
 

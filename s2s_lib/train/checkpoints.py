@@ -16,6 +16,7 @@ from s2s_lib.config import Config
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.train.history import History
+from s2s_lib.wording import counted
 
 STATE = "trainer_state.json"
 BEST = "best"  # the model kept so far, which a run resumed elsewhere may never beat
@@ -105,7 +106,8 @@ def read_history(folder: Path, config: Config) -> History:
         )  # fmt: skip
     if processes != int(os.environ.get("WORLD_SIZE", config.training.num_processes)):
         raise InputError(
-            f"{folder}: was made by {processes} processes; set training.num_processes {processes}.", usage=True
+            f"{folder}: was made by {counted(processes, 'process')}; set training.num_processes {processes}.",
+            usage=True,
         )
     return history
 

@@ -17,7 +17,7 @@ from s2s_lib.data import AudioStream, Manifest
 from s2s_lib.errors import InputError
 from s2s_lib.files import write_json
 from s2s_lib.model import TranscriptionModel
-from s2s_lib.notes import Note, Performance
+from s2s_lib.notes import Note, Performance, until
 from s2s_lib.transcribe import Transcriber
 
 FILE = "training_clips.json"
@@ -69,8 +69,8 @@ class Clips:
     def __init__(self, validation: Manifest, count: int, evaluation: EvaluationConfig):
         samples = [sample for sample in validation.samples if sample.audio is not None][:count]
         self.names = [sample.id for sample in samples]
-        self.played = [_beginning(sample.performance()) for sample in samples]
-        self._sounds = [sample.waveform()[: round(CLIP_S * sample.sample_rate)] for sample in samples]
+        self.played = [Performance(until(sample.performance().notes, CLIP_S)) for sample in samples]
+        self._sounds = [sample.waveform(CLIP_S) for sample in samples]
         self._rate, self._evaluation = validation.sample_rate, evaluation
 
     def hear(self, model: TranscriptionModel, device: torch.device) -> list[Performance]:
@@ -102,12 +102,6 @@ def f1(played: Performance, heard: Performance, evaluation: EvaluationConfig, of
     """Note-level F1 of what was heard, 0 where there are no notes at all; with `offsets` by key release too."""
     matched = len(metrics.match(played.notes, heard.notes, evaluation, offsets))
     return metrics.Counts(matched, len(played.notes), len(heard.notes)).f1
-
-
-def _beginning(performance: Performance) -> Performance:
-    """What is played in the clip's time; what sounds on ends with it."""
-    notes = [note for note in performance.notes if note.onset_s < CLIP_S]
-    return Performance(tuple(Note(n.onset_s, min(n.offset_s, CLIP_S), n.pitch, n.velocity) for n in notes))
 
 
 def _is_kept(epoch: int) -> bool:

@@ -19,7 +19,7 @@ LABELS = {
     "val_loss": "validation loss",
     "batch_loss": "loss of the latest batches",
     "val_onset_f1": "validation onset F1",
-    "val_onset_offset_key_f1": "validation onset + offset F1",
+    "val_onset_offset_key_f1": "validation onset + offset F1 (key release)",
     "learning_rate": "learning rate",
     "grad_norm": "gradient norm",
     "seconds": "time of the epoch (s)",

@@ -105,7 +105,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             stop_file(self.config.output.run_dir).unlink(missing_ok=True)  # of a training that is long over
             self.step_log.rewind(self._step(done, (history.unfinished or {}).get("steps", 0)))
-        with Progress(total, "training", "batches", before) as progress, ExitStack() as running:
+        with Progress(total, "training", "batch", before) as progress, ExitStack() as running:
             running.enter_context(self.feed.from_epoch(done + 1, done_batches))
             running.enter_context(self.val_feed.from_epoch(done + 1))
             for epoch in range(done + 1, settings.num_epochs + 1):

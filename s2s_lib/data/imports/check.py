@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from s2s_lib.data.audio import read_segment
+from s2s_lib.data.audio import opened_audio, segment_of
 from s2s_lib.data.imports.alignment import RATE, REACH_S, Offset, offsets
 from s2s_lib.data.imports.layouts import Pair
 from s2s_lib.data.pieces import Print, fingerprint
 from s2s_lib.errors import InputError
-from s2s_lib.notes import read_midi
+from s2s_lib.notes import Performance, read_midi
 from s2s_lib.smf import Music, read_music
 
 TOLERANCE_S = 0.03  # the estimate is within 12 ms of the truth on rendered music
@@ -23,13 +23,17 @@ SHORT_BY_S = 0.05  # an onset may lie so long after the recording's end
 
 @dataclass(frozen=True)
 class Checked:
-    """What a pair that fits is: seconds of audio, the music's end, number of notes, offset, and what it holds."""
+    """What a pair that fits is: seconds of audio, the music's end, number of notes, offset, and what it holds.
+
+    `decoded`: whether ffmpeg had to decode the audio, so that a training could not read segments of it as it lies.
+    """
 
     seconds: float
     music_end_s: float
     notes: int
     offset_s: float
     print: Print
+    decoded: bool
 
 
 def check_pair(pair: Pair) -> Checked | str:
@@ -40,28 +44,29 @@ def check_pair(pair: Pair) -> Checked | str:
     except InputError as error:
         return f"its MIDI file is of no use: {_clause(error, pair.midi)}"
     try:
-        info = soundfile.info(str(pair.audio))
-    except (soundfile.SoundFileError, OSError) as error:
-        return f"not a readable audio file ({str(error).split(': ')[-1].rstrip('.')})"
-    seconds, last_s, end_s = info.frames / info.samplerate, float(music.onset_s[-1]), performance.end_s
+        with opened_audio(pair.audio) as file:
+            return _check_audio(file, performance, music, decoded=file.name != str(pair.audio))
+    except InputError as error:
+        return _clause(error, pair.audio)
+
+
+def _check_audio(file: soundfile.SoundFile, performance: Performance, music: Music, decoded: bool) -> Checked | str:
+    seconds, last_s, end_s = file.frames / file.samplerate, float(music.onset_s[-1]), performance.end_s
     if last_s > seconds + SHORT_BY_S:
         return f"the audio ends at {seconds:.2f} s, but its MIDI goes on to {end_s:.2f} s"
     if seconds > end_s + LONGEST_TAIL_S:
         return f"the audio goes on to {seconds:.2f} s, but its MIDI ends at {end_s:.2f} s"
-    try:
-        found = _offsets(pair.audio, music)
-    except InputError as error:
-        return _clause(error, pair.audio)
+    found = _offsets(file, music)
     fault = _misaligned(found)
     if fault:
         return fault
     worst = max((offset.offset_s for offset in found), key=abs)
-    return Checked(seconds, end_s, len(performance.notes), worst, fingerprint(music))
+    return Checked(seconds, end_s, len(performance.notes), worst, fingerprint(music), decoded)
 
 
-def _offsets(audio: Path, music: Music) -> list[Offset]:
+def _offsets(file: soundfile.SoundFile, music: Music) -> list[Offset]:
     def read(start_s: float, seconds: float) -> np.ndarray:
-        return read_segment(audio, round(start_s * RATE), round(seconds * RATE), RATE)
+        return segment_of(file, round(start_s * RATE), round(seconds * RATE), RATE)
 
     return offsets(music, read)
 

@@ -20,6 +20,7 @@ from s2s_lib.data.workers import in_order
 from s2s_lib.errors import InputError
 from s2s_lib.files import atomic_path, atomic_write
 from s2s_lib.progress import Progress
+from s2s_lib.wording import counted
 
 NAMED_FAULTS = 5  # as many are told in an error; with skip_bad the report has all
 
@@ -37,8 +38,9 @@ def import_recordings(folder: Path, layout: str, config: Config, *, skip_bad: bo
     """Makes the recordings under `folder` the dataset of a run; returns a text of what was taken and left out.
 
     `layout` is "maestro", "maps", "smd", "pairs" or "auto" (see `layouts`). The manifests name the files where they
-    lie; with `copy` the dataset gets its own, the audio as mono FLAC at `audio.sample_rate`. Splits that the layout
-    does not give are drawn by piece as `dataset.seed`, `train_split` and `val_split` say.
+    lie; with `copy` the dataset gets its own, the audio as mono FLAC at `audio.sample_rate`, and without it only of
+    audio that ffmpeg had to decode. Splits that the layout does not give are drawn by piece as `dataset.seed`,
+    `train_split` and `val_split` say.
 
     Raises InputError if the run has a dataset already, if any pair does not fit and `skip_bad` is false, or if a
     split stays empty. Nothing is written then.
@@ -61,7 +63,7 @@ def _check(found: Found, config: Config) -> dict[Pair, Checked]:
     """The pairs that fit; the others are added to the faults."""
     checked: dict[Pair, Checked] = {}
     here = config.dataset.model_copy(update={"backend": "local", "scheduler": None})
-    with Progress(len(found.pairs), label="checking recordings", unit="pairs") as progress:
+    with Progress(len(found.pairs), label="checking recordings", unit="pair") as progress:
         results = in_order(check_pair, found.pairs, len(found.pairs), here)
         for pair, result in zip(found.pairs, results, strict=True):
             if isinstance(result, str):
@@ -88,8 +90,8 @@ def _split(checked: dict[Pair, Checked], config: Config, folder: Path) -> list[R
     empty = [split for split, share in shares.items() if share and split not in splits.values()]
     if empty:
         raise InputError(
-            f"{folder}: has {len(checked)} recordings of use and none for the {' and the '.join(empty)} split; add "
-            "recordings of other pieces, or import with --format pairs to split them anew.",
+            f"{folder}: has {counted(len(checked), 'recording')} of use and none for the {' and the '.join(empty)} "
+            "split; add recordings of other pieces, or import with --format pairs to split them anew.",
         )
     return [Recording(pair, checked[pair], split) for split in SPLITS for pair in splits if splits[pair] == split]
 
@@ -125,16 +127,19 @@ def _write(recordings: list[Recording], layout: str, config: Config, copy: bool)
         for number, recording in enumerate(recordings):
             name = f"{recording.split}_{number:05d}_{re.sub(r'[^A-Za-z0-9.-]+', '_', recording.pair.midi.stem)[:60]}"
             audio, midi = str(recording.pair.audio), str(recording.pair.midi)
-            if copy:
-                audio, midi = f"audio/{name}.flac", f"midi/{name}.mid"
-                copies.extend((data_dir / audio, data_dir / midi))
+            if copy or recording.checked.decoded:
+                audio = f"audio/{name}.flac"
+                copies.append(data_dir / audio)
                 _copy_audio(recording.pair.audio, data_dir / audio, rate)
+            if copy:
+                midi = f"midi/{name}.mid"
+                copies.append(data_dir / midi)
                 atomic_write(data_dir / midi, recording.pair.midi.read_bytes())
             yield recording.split, _record(name, recording, audio, midi)
             progress.advance()
 
     try:
-        with Progress(len(recordings), label="copying" if copy else "describing", unit="recordings") as progress:
+        with Progress(len(recordings), label="copying" if copy else "describing", unit="recording") as progress:
             write_manifests(data_dir, header, records())
     except BaseException:
         for path in copies:
@@ -185,9 +190,11 @@ def _report(
         f"{split} {len(manifest.samples)} ({manifest.seconds / 60:.1f} min)" for split, manifest in manifests.items()
     ]
     largest = max(abs(recording.checked.offset_s) for recording in recordings)
+    decoded = sum(recording.checked.decoded for recording in recordings)
     lines = [
-        f"{folder}: {len(recordings)} recordings taken as {layout}: {', '.join(parts)}",
+        f"{folder}: {counted(len(recordings), 'recording')} taken as {layout}: {', '.join(parts)}",
         f"largest offset between audio and MIDI: {largest * 1000:.0f} ms",
+        *([f"decoded by ffmpeg into the dataset: {counted(decoded, 'recording')}"] if decoded else []),
         *found.remarks,
         *(f"left out {path}: {reason}" for path, reason in found.faults),
     ]

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from s2s_lib.errors import InputError
+from s2s_lib.files import AUDIO_ENDINGS, MIDI_ENDINGS
+from s2s_lib.wording import counted
 
-AUDIO_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff")
-MIDI_ENDINGS = (".mid", ".midi")
 MAPS_NAME = re.compile(r"MAPS_MUS-(?P<piece>.+)_(?P<piano>[A-Za-z0-9]+)$")
 MAPS_TEST = ("ENSTDkAm", "ENSTDkCl")
 SMD_NAME = re.compile(r"(?P<piece>[^_]+_[^_]+)_.+-SMD$", re.IGNORECASE)
@@ -129,7 +129,9 @@ def _maps(files: list[Path]) -> Found:
         else:
             pairs.append(Pair(pair.audio, pair.midi, None, name["piece"]))
     if left_out:
-        found.remarks.append(f"{left_out} recordings of pieces that are in the test split are left out of training")
+        found.remarks.append(
+            f"left out of training: {counted(left_out, 'recording')} of pieces that are in the test split"
+        )
     found.pairs = pairs
     return found
 

@@ -28,6 +28,7 @@ from s2s_lib.pipeline.sweep.table import remarks, text
 from s2s_lib.pipeline.sweep.work import GRACE_S, Job, Outcome, last_words, run_job
 from s2s_lib.progress import TerminalLine, describe, duration
 from s2s_lib.runs.find import is_run
+from s2s_lib.wording import counted
 
 PARAMETERS, LOCK, STOP = "sweep.yaml", ".lock", ".stop"
 PERIOD_S = 0.5
@@ -254,13 +255,13 @@ class _Runner:
         notes += [f"{len(names) - SHOWN} more"] if len(names) > SHOWN else []
         state = {
             "label": self._config.output.name, "done": self._done, "before": self._before, "total": self._number,
-            "unit": "trials", "note": "; ".join(notes), "seconds": self._seconds,
+            "unit": "trial", "note": "; ".join(notes), "seconds": self._seconds,
         }  # fmt: skip
         self._line.show(describe(state), share=self._done / self._number)
 
     def _stop(self) -> None:
         """Has the running trials note where they are, and waits for them; those that are done are taken in."""
-        self._line.finish(f"{self._config.output.name}: stopping {len(self._running)} trials")
+        self._line.finish(f"{self._config.output.name}: stopping {counted(len(self._running), 'trial')}")
         (self._folder / STOP).touch()
         ended = wait(self._running, timeout=2 * GRACE_S)
         for future in ended.done:
