@@ -83,6 +83,8 @@ def test_musescore_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ((4, 4), 1.5, 1, ["eighth", "eighth"]),
         ((4, 4), 0, 3.5, ["half", "quarter."]),
         ((4, 4), 0.75, 1.25, ["16th", "quarter"]),
+        ((4, 4), 0.25, 1.75, ["eighth.", "quarter"]),
+        ((4, 4), 2.25, 1.75, ["eighth.", "quarter"]),
         ((3, 4), 0, 3, ["half."]),
         ((3, 4), 1.5, 1.5, ["quarter."]),
         ((6, 8), 0.5, 2.5, ["quarter", "quarter."]),

@@ -189,13 +189,13 @@ def _fewest(start: int, end: int, spans: frozenset[Span]) -> tuple[Span, ...]:
 
 
 def _strength(cuts: tuple[Span, ...], spans: frozenset[Span]) -> int:
-    """How strong the places are at which a note is cut: the longest value that starts at each."""
+    """How strong the places are at which a note is cut: the longest stretch that the bar divides into at each."""
     return sum(_longest_from(at, spans) for at, _ in cuts[1:])
 
 
 @cache
 def _longest_from(at: int, spans: frozenset[Span]) -> int:
-    return max(b - a for a, b in spans if a == at)
+    return max((b - a for a, b in spans if a == at and at % (b - a) == 0), default=0)
 
 
 def find_tuplets(places: set[int], grid: Grid) -> tuple[Tuplet, ...]:
