@@ -270,13 +270,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--pieces", type=int, default=3000)
     parser.add_argument("--start", type=Path, help="weights to go on from")
-    parser.add_argument("--channels", type=int, default=32, help="of the network's layers")
     parser.add_argument("--even", action="store_true", help="all metres equally often")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    rng, network = np.random.default_rng(options.seed), Network(options.channels)
+    rng, network = np.random.default_rng(options.seed), Network()
     if options.start:
         with np.load(options.start) as file:
             network.load_state_dict({name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files})
