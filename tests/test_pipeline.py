@@ -78,7 +78,7 @@ def test_executed_notebook_is_whole(chain: RunResult, stage: str) -> None:
 def test_every_progress_leaves_one_tidy_line(chain: RunResult, stage: str, done: list[str]) -> None:
     notebook = nbformat.read(chain.run_dir / f"{NOTEBOOKS[stage]}.ipynb", as_version=4)
     texts = [o.data.get("text/plain", "") for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
-    lines = [text for text in texts if re.search(r"\d+ (pieces|batches) in [\d.]+ ", text)]
+    lines = [text for text in texts if re.search(r"\d+ (pieces?|batch(es)?) in [\d.]+ ", text)]
     assert [line.partition(":")[0] for line in lines] == done
     assert not any("left)" in text for text in texts)
 
