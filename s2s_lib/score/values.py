@@ -62,8 +62,7 @@ def find_values(
         if ends := sounding.last and sounding.held >= beat:  # a held end lasts as long as it is held
             touch = 1.0
         costs = [
-            _fit(value, sounding, touch)
-            + _writing(value, sounding, beat, bar)
+            _cost(value, sounding, touch, beat, bar)
             + (0.0 if ends else _rest(value, sounding, beat, value == before, elsewhere, struck))
             for value in options
         ]
@@ -84,15 +83,11 @@ def _options(sounding: Sounding, beat: Fraction) -> list[Fraction]:
     return options
 
 
-def _fit(value: Fraction, sounding: Sounding, touch: float) -> float:
-    """What a value costs by the time the key is down."""
+def _cost(value: Fraction, sounding: Sounding, touch: float, beat: Fraction, bar: Fraction) -> float:
+    """What a value costs by the time the key is down and by the way it must be written."""
     off = log(max(sounding.held, 0.01) / (float(value) * touch)) / RELEASE_SPREAD
-    return min(off * off / 2, LEAST_FITTING)
-
-
-def _writing(value: Fraction, sounding: Sounding, beat: Fraction, bar: Fraction) -> float:
-    """What a value costs by the way it must be written."""
-    cost = 0.0 if value.numerator == 1 else DOTTED if value.numerator in (2, 3, 4) else TIED
+    cost = min(off * off / 2, LEAST_FITTING)
+    cost += 0.0 if value.numerator == 1 else DOTTED if value.numerator in (2, 3, 4) else TIED
     if (sounding.place + value - Fraction(1, 96)) // bar != sounding.place // bar:
         cost += ACROSS
     if sounding.place % beat and sounding.place % beat + value > beat:

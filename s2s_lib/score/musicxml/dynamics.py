@@ -1,4 +1,4 @@
-"""Dynamics by the passage, hairpins where one grows out of another, and the signs of rolled chords."""
+"""Dynamics by the passage, and hairpins where one grows out of another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ PASSING = 2  # bars of a level that may be a part of a hairpin
 AROUND, LONGEST = 4, 6  # bars on each side of a change in which a hairpin is looked for; those that it spans at most
 LEAST_CHANGE = 12.0  # velocities from its beginning to its end
 BETTER = 4.0  # than a sudden change: twice the logarithm of the ratio of likelihoods, normal deviations taken
-ROLL_GAP_S, LEAST_GAP_S = 0.03, 0.004  # between the keys of a rolled chord: on the mean, and each
 
 _Sounding = tuple[Measure, list[tuple[int, int]]]  # a bar and the notes that start in it: places, indices
 
@@ -154,17 +153,3 @@ def _misfit(beats: _Beats, start: int, end: int) -> tuple[float, float]:
     found = np.linalg.lstsq(levels, beats.velocities * weights, rcond=None)[0]
     misses = beats.velocities * weights - levels @ found
     return float(misses @ misses) / len(way), float(found[1] - found[0])
-
-
-def find_rolls(piece: Piece, bars: Sequence[Measure]) -> set[int]:
-    """The notes, by index, of rolled chords: three keys and more, clearly one after the other upwards, and all held."""
-    rolled: set[int] = set()
-    for symbol in (symbol for bar in bars for voice in bar.voices.values() for symbol in voice):
-        notes = sorted((piece.performance.notes[i] for i in symbol.notes), key=lambda note: note.pitch)
-        if len(notes) < 3 or symbol.tied_from:
-            continue
-        gaps_s = np.diff([note.onset_s for note in notes])
-        held = min(note.offset_s for note in notes) > notes[-1].onset_s
-        if held and gaps_s.min() >= LEAST_GAP_S and gaps_s.mean() >= ROLL_GAP_S:
-            rolled.update(symbol.notes)
-    return rolled

@@ -75,8 +75,8 @@ def _chords(piece: Piece, bars: Sequence[Measure], hand: str, clefs: Sequence[st
     held = 0
     for bar, clef in zip(bars, clefs, strict=True):
         together: dict[int, list[Symbol]] = defaultdict(list)
-        for part in PARTS:
-            for symbol in bar.voices.get(part, ()) if part[0] == hand else ():
+        for part in (part for part in PARTS if part[0] == hand):
+            for symbol in bar.voices.get(part, ()):
                 if symbol.notes:
                     together[bar.line + symbol.start].append(symbol)
         places = [*sorted(together), bar.line + bar.last]

@@ -13,11 +13,12 @@ from s2s_lib.notes import Piece
 from s2s_lib.provenance import package_version
 from s2s_lib.score.musicxml.accidentals import Spelled, accidentals
 from s2s_lib.score.musicxml.beams import add_beams
-from s2s_lib.score.musicxml.dynamics import find_dynamics, find_rolls
+from s2s_lib.score.musicxml.dynamics import find_dynamics
 from s2s_lib.score.musicxml.lengths import QUARTER, TYPES, grid_of, value_of
 from s2s_lib.score.musicxml.marks import Mark, find_clefs, find_marks
 from s2s_lib.score.musicxml.measures import PARTS, Measure, Part, Symbol, bar_rest, is_short, measures
 from s2s_lib.score.musicxml.octaves import find_octaves
+from s2s_lib.score.musicxml.rolls import find_rolls
 from s2s_lib.score.spelling import spell
 
 Element = ElementTree.Element
