@@ -14,7 +14,7 @@ from s2s_lib.score.onsets import Onsets, find_onsets
 from s2s_lib.score.timing import Timing
 
 LENGTH_WEIGHT, LENGTH_LEVEL = 0.2, 18.0  # of a beat's length beside its onsets; what makes up for a beat's costs
-PULSE_S, PULSE_WIDTH = 0.6, 1.0  # beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
+PULSE_S, PULSE_WIDTH = 0.7, 0.5  # beat felt most readily (van Noorden and Moelants 1999); deviation of its logarithm
 METRE_ONSETS = 8.0  # as many onsets, each on its own, would say as much of the metre as all of a piece do
 PULSE_SPREAD = 0.12  # of a piece's pulse: standard deviation of the logarithm of its beats' lengths
 RUBATO, OTHER_PULSE = 0.35, 4.0  # by how much beats may differ from it (logarithm); cost of one half or twice as long

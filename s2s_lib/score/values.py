@@ -11,14 +11,14 @@ import numpy as np
 
 NEIGHBOURS = 6  # on each side, by which a hand's touch is judged
 TOUCH_RANGE = (0.25, 1.1)  # of the share of their values for which keys are down
-RELEASE_SPREAD = 0.65  # standard deviation of the logarithm of that share
-LEAST_FITTING = 8.0  # cost of a value that has nothing to do with the time the key is down
+RELEASE_SPREAD = 0.72  # standard deviation of the logarithm of that share
+LEAST_FITTING = 5.0  # cost of a value that has nothing to do with the time the key is down
 REST = 1.5  # the cost of a rest, against a note that lasts until the next
 REST_ON_BEAT, REST_OFF_BEAT, REST_ELSEWHERE = 0.0, 2.0, 4.0  # more, by where it begins
-ANSWERED = 0.5  # where the other hand takes over a run of equal values
+ANSWERED = 1.0  # where the other hand takes over a run of equal values
 AS_BEFORE = 0.95  # less, if the note before had that value too
 SYNCOPATED = 1.0  # a note from within a beat into the next
-INTO_REST, HELD_OVER = 2.0, 1.15  # a key held into the rest, from this share of the value on, per share more
+INTO_REST, HELD_OVER = 1.0, 1.15  # a key held into the rest, from this share of the value on, per share more
 PEDALLED = 1.0  # a rest under the pedal
 TIED, DOTTED = 1.0, 0.25  # values that take two notes or a dot
 ASTRAY = 1.0  # a value longer than a beat that ends off the half beats
