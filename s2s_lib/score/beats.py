@@ -18,6 +18,7 @@ PULSE_S, PULSE_WIDTH = 0.7, 0.5  # beat felt most readily (van Noorden and Moela
 METRE_ONSETS = 8.0  # as many onsets, each on its own, would say as much of the metre as all of a piece do
 PULSE_SPREAD = 0.12  # of a piece's pulse: standard deviation of the logarithm of its beats' lengths
 RUBATO, OTHER_PULSE = 0.35, 4.0  # by how much beats may differ from it (logarithm); cost of one half or twice as long
+BAR_LINES = 2.0  # weight of what the beats say of bar lines, on average, against that of where music begins:
 OPENING, PICKUP = 0.7, 0.2  # share of music that begins on a downbeat, and on the last beat of a bar
 WISH_WIDTH = 0.08  # of a wished tempo: standard deviation of the logarithm
 EARLY = 0.12  # of a beat, by which the first onset may come before the first beat
@@ -100,7 +101,7 @@ def _opened(course: Course, evidence: Evidence, size: int) -> Course:
         places = (place + np.arange(len(onset))) % size
         downbeats, others = struck & (places == 0), struck & (places != 0)
         means = (-np.logaddexp(0, side).mean() for side in (-odds[downbeats], odds[others]) if len(side))
-        return sum(means) + float(np.log(_usual(int(places[first]), size)))
+        return BAR_LINES * sum(means) + float(np.log(_usual(int(places[first]), size)))
 
     return replace(course, place=max(range(size), key=likelihood))
 
