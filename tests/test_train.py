@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from small import small_config
 from trainings import Runs, in_a_group, weights
 
@@ -81,7 +82,9 @@ def test_the_best_model_is_kept(run: Runs, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _trainer(config: Config) -> Trainer:
-    return Trainer(config, Accelerator(cpu=True))
+    """A trainer in fp32, whatever a training before it has left in Accelerate's shared state."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return Trainer(config, Accelerator(cpu=True, mixed_precision="no"))
 
 
 def test_training_keys_reach_the_loop(run: Runs) -> None:
