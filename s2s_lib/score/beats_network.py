@@ -1,23 +1,21 @@
 """The networks that say of each onset whether it carries a beat, how long beats are there, and in what metre.
 
-Dilated convolutions over the sequence of onsets, gated as in WaveNet (van den Oord et al. 2016), an architecture that
-is known to track beats well in audio (Davies and Böck, EUSIPCO 2019). Several such networks judge together: what one
-of them has learnt too well of composed music the others don't share. Trained on composed music alone, by
-`tests/benchmarks/train_beats.py`; here they run in NumPy.
+Dilated convolutions over the sequence of onsets (`gated`), an architecture that is known to track beats well in audio
+(Davies and Böck, EUSIPCO 2019). Several such networks judge together: what one of them has learnt too well of composed
+music the others don't share. Trained on composed music alone, by `tests/benchmarks/train_beats.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
 
 from s2s_lib.metre import TimeSignature
 from s2s_lib.score.beats_features import PLAIN, features
 from s2s_lib.score.beats_path import LENGTH_STEP, LENGTHS_S
+from s2s_lib.score.gated import Weights, convolve, read_networks, run_gated
 from s2s_lib.score.onsets import Onsets
 
 WEIGHTS = Path(__file__).with_name("beats.npz")
@@ -41,7 +39,7 @@ def _at_speed(onsets: Onsets, speed: float) -> np.ndarray:
     """(n, OUTPUTS) judgement of music played so much faster, with lengths as they are in the music itself."""
     times = {name: getattr(onsets, name) / speed for name in ("times_s", "onset_s", "length_s")}
     inputs = features(replace(onsets, **times))
-    return np.mean([_back(_run(inputs, weights), speed) for weights in _networks()], axis=0)
+    return np.mean([_back(_run(inputs, weights), speed) for weights in read_networks(WEIGHTS)], axis=0)
 
 
 def _back(outputs: np.ndarray, speed: float) -> np.ndarray:
@@ -54,37 +52,9 @@ def _back(outputs: np.ndarray, speed: float) -> np.ndarray:
     return np.concatenate([outputs[:, :2], lengths, _log_softmax(metres)], axis=1)
 
 
-def _run(inputs: np.ndarray, weights: dict[str, np.ndarray]) -> np.ndarray:
+def _run(inputs: np.ndarray, weights: Weights) -> np.ndarray:
     """A network: (n, FEATURES) -> (n, OUTPUTS)."""
-    hidden = _convolve(inputs[:, :PLAIN], weights, "inp") + _convolve(inputs[:, PLAIN:], weights, "lag")
-    hidden = np.where(hidden > 0, hidden, np.expm1(np.minimum(hidden, 0)))  # ELU
-    block = 0
-    while f"blocks.{block}.weight" in weights:
-        both = _convolve(hidden, weights, f"blocks.{block}", dilation=2**block)
-        signal, gate = np.split(both, 2, axis=1)
-        hidden = hidden + _convolve(np.tanh(signal) * expit(gate), weights, f"mix.{block}")
-        block += 1
-    return _convolve(hidden, weights, "head")
-
-
-@cache
-def _networks() -> tuple[dict[str, np.ndarray], ...]:
-    """The networks' weights, by layer; in the file the names begin with the network's number."""
-    networks: dict[str, dict[str, np.ndarray]] = {}
-    with np.load(WEIGHTS, allow_pickle=False) as file:
-        for name in file.files:
-            number, _, layer = name.partition(".")
-            networks.setdefault(number, {})[layer] = file[name].astype(np.float32)
-    return tuple(networks.values())
-
-
-def _convolve(x: np.ndarray, weights: dict[str, np.ndarray], name: str, dilation: int = 1) -> np.ndarray:
-    """(n, in) -> (n, out), zeros beyond the ends; the kernel is (out, in, width) as in PyTorch."""
-    kernel = weights[f"{name}.weight"]
-    reach = dilation * (kernel.shape[2] // 2)
-    padded = np.pad(x, ((reach, reach), (0, 0)))
-    taps = (padded[i * dilation : i * dilation + len(x)] @ kernel[:, :, i].T for i in range(kernel.shape[2]))
-    return sum(taps, start=weights[f"{name}.bias"])
+    return run_gated(convolve(inputs[:, :PLAIN], weights, "inp") + convolve(inputs[:, PLAIN:], weights, "lag"), weights)
 
 
 def _log_softmax(x: np.ndarray) -> np.ndarray:

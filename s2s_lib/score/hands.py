@@ -5,7 +5,8 @@ one hand would have to span or jump, how far the hands are apart or crossed; and
 register, five fingers to a hand, no hand idle for long. Beam search over the chords in time order finds the best sum,
 in time linear in the number of notes. The same quantities, hand positions and crossings, carry the merged-output
 hidden Markov models of Nakamura, Ono and Sagayama (ISMIR 2014); here their weights are learnt from composed pieces
-(`hand_weights`, made by tests/golden/make_hand_weights.py).
+(`hand_weights`, made by tests/golden/make_hand_weights.py). What no pair of notes tells, the figure that a note belongs
+to, a network adds (`hands_network`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from s2s_lib.notes import PITCHES, Performance, as_arrays
 from s2s_lib.score.hand_weights import WEIGHTS
+from s2s_lib.score.hands_network import judge_hands
 
 CHORD_S = 0.035  # within which notes count as struck together
 MEMORY = 40  # earlier notes that a note is compared with
@@ -27,6 +29,7 @@ SIXTH_KEY = 3.0  # taken off a score for each key beyond five under one hand; co
 # two hands share: of the last notes, the share from which on one hand plays too much, and what is taken off for each
 # further note of a hand that played them all
 IDLE_NOTES, IDLE_SHARE, IDLE = 16, 0.75, 0.3
+NETWORK = 0.5  # of the network's log-odds that are added to the sum
 BEAM = 24  # sharings kept from one chord to the next
 CHUNK = 2000  # chords whose pairs are weighed at once, to bound the memory that a long performance takes
 
@@ -56,14 +59,16 @@ def split_hands(performance: Performance) -> list[str]:
     """The hand, "R" or "L", that plays each of the performance's notes."""
     if not performance.notes:
         return []
-    intervals, pitches, _ = as_arrays(performance.notes)
+    intervals, pitches, velocities = as_arrays(performance.notes)
     bounds = chords(intervals[:, 0])
+    odds = NETWORK * judge_hands(intervals, pitches, velocities, bounds)
     bits = np.zeros((1, MEMORY))  # sharings x the hands of the notes last given out, 1 for the right
     scores = np.zeros(1)
     steps: list[tuple[np.ndarray, np.ndarray]] = []  # per chord and sharing: the sharing before, the chord's own hands
     for start, end, links in _linked(intervals, pitches, bounds):
         ways = sharings(pitches[start:end])
-        totals = scores[:, None] + _given_past(bits, links, ways) + _chord_scores(pitches[start:end], ways)
+        alone = ways @ odds[start:end] + _chord_scores(pitches[start:end], ways)
+        totals = scores[:, None] + _given_past(bits, links, ways) + alone
         if start >= IDLE_NOTES:
             totals -= IDLE * _alone(bits, ways)
         bits, scores, step = _best(totals, bits, ways)
