@@ -98,7 +98,7 @@ def test_score_rows_are_in_the_order_of_the_midi(tmp_path: Path) -> None:
                 composed = [[n.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats] for n, s in pairs]
                 assert sorted(row[1:] for row in rows) == sorted(composed)
                 reordered += [row[1] for row in rows] != [n.pitch for n, _ in pairs]
-    assert reordered >= 3
+    assert reordered  # or nothing was tested
 
 
 def test_an_interrupted_generation_goes_on(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

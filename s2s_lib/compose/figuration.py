@@ -12,9 +12,17 @@ from s2s_lib.compose.theory import ladder, move, nearest
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH
 
 MIDDLE = 60  # where a sweep over the keyboard goes from hand to hand
-BROKEN = ((0, 2, 1, 2), (0, 1, 2, 1), (2, 1, 0, 1), (0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (2, 0, 1, 0))
-BROKEN_BY_THREES = ((0, 1, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0))
-MURMURS = ((0, 1), (0, 1, 2, 1), (0, 2), (0, 1, 0, 2), (2, 1, 0, 1))  # oscillations in close position
+# keys of a chord from the lowest up, in the order in which figures take them, by how many notes a group has
+BROKEN = {
+    3: ((0, 1, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0)),
+    4: ((0, 2, 1, 2), (0, 1, 2, 1), (2, 1, 0, 1), (0, 1, 2, 3), (3, 2, 1, 0), (0, 3, 1, 2), (2, 0, 1, 0)),
+    6: ((0, 1, 2, 3, 2, 1), (0, 2, 1, 2, 1, 2), (0, 1, 2, 1, 2, 1), (3, 2, 1, 0, 1, 2), (0, 3, 2, 3, 1, 3)),
+}
+MURMURS = {  # oscillations in close position
+    3: ((0, 1, 2), (0, 2, 1), (2, 1, 0)),
+    4: ((0, 1), (0, 1, 2, 1), (0, 2), (0, 1, 0, 2), (2, 1, 0, 1)),
+    6: ((0, 1), (0, 1, 2, 1, 2, 1), (0, 2), (0, 2, 1, 2, 1, 2), (2, 1, 0, 1, 0, 1)),
+}
 CHROMATIC = tuple(range(12))
 
 
@@ -26,7 +34,7 @@ class Figurist:
         self.low, self.high = setting.right
         self.pitch = round(between(rng, self.low + 3, self.high - 3))
         self.direction = pick(rng, (-1, 1))
-        self.patterns: dict[tuple[str, int], tuple[int, ...]] = {}  # by section, and 1 by threes, 0 not, -1 murmurs
+        self.patterns: dict[tuple[str, str, int], tuple[int, ...]] = {}  # by kind of figure, section, size of group
 
     def fill(self, kind: str, start: int, end: int, step: int, section: str) -> list[ScoreNote]:
         """Notes of one kind of figure for start..end, one every `step` ticks."""
@@ -64,11 +72,7 @@ class Figurist:
 
     def _broken(self, start: int, end: int, step: int, section: str) -> list[ScoreNote]:
         """A chord broken in one pattern that the section keeps, as in preludes and études."""
-        by_threes = step in (4, 8) or (self.setting.beat == 36 and step == 12)
-        key = (section, int(by_threes))
-        if key not in self.patterns:
-            self.patterns[key] = pick(self.rng, BROKEN_BY_THREES if by_threes else BROKEN)
-        pattern, notes, voicing, before = self.patterns[key], [], [], -1
+        pattern, notes, voicing, before = self._pattern("broken", BROKEN, section, step), [], [], -1
         for i, onset in enumerate(range(start, end, step)):
             index = self.harmony.index(onset)
             if index != before:
@@ -80,6 +84,16 @@ class Figurist:
             notes.append(ScoreNote(onset, min(step, end - onset), pitch, "R", "figure"))
         self._drift(voicing[0] if voicing else self.pitch)
         return notes
+
+    def _pattern(
+        self, kind: str, patterns: dict[int, tuple[tuple[int, ...], ...]], section: str, step: int
+    ) -> tuple[int, ...]:
+        """The order of keys that a section keeps for one kind of figure."""
+        group = self.setting.group(step)
+        key = (kind, section, group)
+        if key not in self.patterns:
+            self.patterns[key] = pick(self.rng, patterns[group])
+        return self.patterns[key]
 
     def _repeated(self, start: int, end: int, step: int) -> list[ScoreNote]:
         """Repeated notes that move with the beat, as in toccatas."""
@@ -96,7 +110,7 @@ class Figurist:
         """The chord in close position: struck again and again, or murmuring between its keys."""
         notes: list[ScoreNote] = []
         voicing: list[int] = []
-        pattern = MURMURS[self.patterns.setdefault((section, -1), (int(self.rng.random() * len(MURMURS)),))[0]]
+        pattern = self._pattern("murmur", MURMURS, section, step)
         for i, onset in enumerate(range(start, end, step)):
             if i == 0 or onset in self.harmony.starts:
                 centre = min(max(self.pitch, self.low + 7), self.high - 7)

@@ -71,6 +71,14 @@ class Setting:
         """The subdivision (32nds, sixteenth triplets, sixteenths, eighths) that comes nearest to a rate of notes."""
         return min((3, 4, 6, 12), key=lambda step: abs(1 / self.seconds(step) - per_second))
 
+    def group(self, step: int) -> int:
+        """Notes after which a figure with one note every `step` ticks begins anew, by how the felt beat is divided."""
+        if step in (4, 8):  # triplets
+            return 3
+        if self.beat == QUARTER or step >= self.beat:
+            return 4
+        return 3 if self.beat == 3 * step else 6
+
     def at_tempo(self, tempo: float) -> Setting:
         return replace(self, tempo=tempo)
 

@@ -10,7 +10,7 @@ from s2s_lib.compose.fit import Size, choose_length, draw_size, fit_count
 from s2s_lib.compose.grid import BARS, BEATS, QUARTER, Score, Setting, pick
 from s2s_lib.compose.harmony import Harmony, changes, compose_harmony
 from s2s_lib.compose.perform import perform
-from s2s_lib.compose.style import Style, draw_registers, draw_styles, draw_tempo
+from s2s_lib.compose.style import Style, draw_registers, draw_styles, draw_tempo, tempo_range
 from s2s_lib.compose.theory import Key, parse_key
 from s2s_lib.compose.timing import breathe
 from s2s_lib.config import DatasetConfig
@@ -30,7 +30,7 @@ def compose(rng: np.random.Generator, dataset: DatasetConfig) -> Piece:
     """
     size = draw_size(rng, dataset)
     name, metre = pick(rng, dataset.key_signatures), pick(rng, dataset.time_signatures)
-    tempos = dataset.min_tempo, dataset.max_tempo
+    tempos = tempo_range(dataset.min_tempo, dataset.max_tempo, BEATS[metre])
     right, left = draw_registers(rng, dataset.complexity)
     setting = Setting(BARS[metre], BEATS[metre], draw_tempo(rng, *tempos), dataset.complexity, right, left)
     styles = draw_styles(rng, setting, size.density)

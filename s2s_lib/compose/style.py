@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log, log2
+from math import exp, log, log2, sqrt
 
 import numpy as np
 
@@ -34,6 +34,7 @@ SLOWER = {"block": 0.45, "octaves": 0.5, "repeated": 0.75, "walking": 0.6, "melo
 DENSITIES = {"simple": (1.8, 4.2), "medium": (2.5, 14.5), "complex": (4.6, 20.0)}  # notes per second of a piece
 CONTRAST = {"simple": 0.0, "medium": 0.6, "complex": 0.6}  # standard deviation of the log of a section's density
 SLOWEST_TREMOLO = 6.0  # onsets per second; slower is not heard as a tremolo
+SLOWEST_COMPOUND_S = 1.3  # a felt beat of three eighths
 TRIES = 12
 
 
@@ -67,6 +68,16 @@ class Style:
             "unison": right, "waltz": (4.7 if setting.beat == 36 else 2.33 if setting.bar == 72 else 2.0),
         }  # fmt: skip
         return fixed.get(self.left, running * {"block": size, "octaves": 2, "tremolo": 1.5}.get(self.left, 1))
+
+
+def tempo_range(low: float, high: float, beat: int) -> tuple[float, float]:
+    """The tempos, out of low..high in quarter notes per minute, for a felt beat of so many ticks.
+
+    Slow compound beats are heard as three beats each, so from the middle of the range on they are left out.
+    """
+    if beat == QUARTER:
+        return low, high
+    return max(low, min(60 / SLOWEST_COMPOUND_S * beat / QUARTER, sqrt(low * high))), high
 
 
 def draw_tempo(rng: np.random.Generator, low: float, high: float) -> float:
@@ -103,12 +114,20 @@ def _draw(rng: np.random.Generator, setting: Setting) -> Style:
         right = pick(rng, ("scales", "arpeggios"))
     if left == "crossing":
         right = "broken"  # the right hand keeps the middle busy while the left crosses it
-    steps = [step for step in STEPS[level] if setting.beat == 24 or step not in (4, 8)]
+    steps = _steps(setting)
     right_step, left_step = pick(rng, steps), pick(rng, steps)
     if left in ("block", "octaves") and chance(rng, 0.5):
-        left_step = 24 if setting.beat == 24 else 36
+        left_step = setting.beat
     touch = pick_weighted(rng, ("legato", "detached", "staccato"), (7, 2, 2))
     return Style(right, right_step, pick(rng, ACTIVITY[level]), left, left_step, pick(rng, ACTIVITY[level]), touch)
+
+
+def _steps(setting: Setting) -> list[int]:
+    """The level's subdivisions of the felt beat, and the beat: quarter notes in compound time would sound like 3/4."""
+    steps = STEPS[setting.complexity]
+    if setting.beat == QUARTER:
+        return list(steps)
+    return [step for step in steps if step in (3, 6, 12)] + [setting.beat]
 
 
 def _playable(style: Style, setting: Setting) -> bool:
@@ -130,8 +149,8 @@ def _playable(style: Style, setting: Setting) -> bool:
 
 def passage_steps(setting: Setting) -> list[int]:
     """Subdivisions in which the level's hands can run at this tempo; the slowest where none is slow enough."""
-    steps = [step for step in STEPS[setting.complexity] if setting.beat == 24 or step not in (4, 8)]
-    quick = [step for step in steps if step < 24 and 1 / setting.seconds(step) <= FASTEST[setting.complexity]]
+    steps = _steps(setting)
+    quick = [step for step in steps if step < QUARTER and 1 / setting.seconds(step) <= FASTEST[setting.complexity]]
     return quick or steps[-1:]
 
 

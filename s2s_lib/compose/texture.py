@@ -30,6 +30,10 @@ class Place:
         high = min(max(self.setting.left[1], self.bass + 16), max(self.setting.right[0], self.bass + 12))
         return [p for p in (tones[min(at + step, len(tones) - 1)] for step in steps) if p <= high]
 
+    @property
+    def group(self) -> int:
+        return self.setting.group(self.step)
+
     def onsets(self) -> range:
         return range(self.span.start, self.span.end, self.step)
 
@@ -70,21 +74,24 @@ def held(place: Place) -> list[ScoreNote]:
 
 
 def alberti(place: Place) -> list[ScoreNote]:
-    """Low, high, middle, high: the broken chord of Alberti and Mozart; in compound beats low, middle, high."""
+    """Low, high, middle, high: the broken chord of Alberti and Mozart; by threes low, middle, high."""
     low, middle, high = place.voicing[0], place.voicing[1], place.voicing[-1]
-    cycle = (low, middle, high) if place.setting.beat == 36 and place.step == 12 else (low, high, middle, high)
+    cycle = {3: (low, middle, high), 4: (low, high, middle, high), 6: (low, high, middle, high, middle, high)}[
+        place.group
+    ]
     return [place.note(onset, cycle[i % len(cycle)], "bass" if i == 0 else "figure")
             for i, onset in enumerate(place.onsets())]  # fmt: skip
 
 
 def tenths(place: Place) -> list[ScoreNote]:
-    """Broken tenths: bass, fifth, tenth, fifth."""
-    return _cycle(place, place.rungs(0, 2, 4, 2))
+    """Broken tenths: bass, fifth, tenth, fifth; by threes bass, fifth, tenth."""
+    return _cycle(place, place.rungs(*{3: (0, 2, 4), 4: (0, 2, 4, 2), 6: (0, 2, 4, 2, 4, 2)}[place.group]))
 
 
 def nocturne(place: Place) -> list[ScoreNote]:
     """A wide arpeggio up from the bass and back, as in Field and Chopin."""
-    return _cycle(place, place.rungs(0, 2, 3, 4, 5, 4, 3, 2)) + _octave_below(place, place.step)
+    steps = (0, 2, 3, 4, 5, 4, 3, 2) if place.group == 4 else (0, 2, 4, 5, 4, 2)
+    return _cycle(place, place.rungs(*steps)) + _octave_below(place, place.step)
 
 
 def _cycle(place: Place, cycle: list[int]) -> list[ScoreNote]:
@@ -133,9 +140,10 @@ def octaves(place: Place) -> list[ScoreNote]:
 
 
 def murky(place: Place) -> list[ScoreNote]:
-    """The murky bass: low and upper octave in turn, drumming."""
+    """The murky bass: low and upper octave in turn, drumming; by threes one low and two high."""
     bottom = place.bass if place.bass + 12 <= max(place.setting.left[1], 60) else place.bass - 12
-    return [place.note(onset, bottom + 12 * (i % 2), "bass" if i == 0 else "figure")
+    turn = 3 if place.group == 3 else 2
+    return [place.note(onset, bottom + 12 * (i % turn > 0), "bass" if i == 0 else "figure")
             for i, onset in enumerate(place.onsets())]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from s2s_lib.soundfonts import Soundfont, read_soundfont, split_soundfonts
 from s2s_lib.strings import modelled_piano
 from s2s_lib.variation import vary
 
-VERSION = 5  # raise when composing or rendering changes, so that old files are not taken for new ones
+VERSION = 6  # raise when composing or rendering changes, so that old files are not taken for new ones
 TRAIN = "train"
 # generators of their own: one choice must not change another, so the same music can be heard on another piano
 MUSIC, PIANO, VARIATION, SOURCE = range(4)
