@@ -12,7 +12,8 @@ from s2s_lib.compose.grid import QUARTER, ScoreNote, Setting, between, chance, p
 from s2s_lib.compose.harmony import Harmony, Phrase
 from s2s_lib.compose.theory import move, nearest
 
-# Rhythm cells in ticks by the length of the beat (quarter or dotted quarter), in order of difficulty.
+# Rhythm cells in ticks by the length of the beat (quarter or dotted quarter), in order of difficulty. Where a cell
+# recurs all through a piece it must tell the metre: compound beats are always divided by three somewhere.
 CELLS = {
     24: {
         "simple": [(24,), (12, 12), (48,), (36, 12), (24, 24)],
@@ -24,12 +25,12 @@ CELLS = {
                     (3, 3, 3, 3, 3, 3, 3, 3), (24,), (15, 3, 3, 3)],
     },
     36: {
-        "simple": [(36,), (24, 12), (12, 12, 12), (72,)],
-        "medium": [(36,), (24, 12), (12, 12, 12), (18, 6, 12), (12, 12, 6, 6), (6, 6, 6, 6, 12), (6, 6, 6, 6, 6, 6),
-                   (60, 12), (24, 6, 6), (18, 18), (12, 24), (72,), (30, 6)],
+        "simple": [(36, 24, 12), (24, 12), (12, 12, 12), (72,)],
+        "medium": [(36, 24, 12), (36, 12, 12, 12), (24, 12), (12, 12, 12), (18, 6, 12), (12, 12, 6, 6),
+                   (6, 6, 6, 6, 12), (6, 6, 6, 6, 6, 6), (60, 12), (24, 6, 6), (12, 24), (72,), (30, 6)],
         "complex": [(24, 12), (12, 12, 12), (18, 6, 12), (12, 12, 6, 6), (6, 6, 6, 6, 6, 6), (18, 3, 3, 12),
-                    (6, 6, 6, 6, 12), (9, 3, 12, 12), (24, 3, 3, 3, 3), (12, 3, 3, 6, 6, 6), (9, 9, 9, 9), (18, 18),
-                    (12, 24), (30, 3, 3), (72,), (36,), (12, 3, 3, 3, 3, 6, 6)],
+                    (6, 6, 6, 6, 12), (9, 3, 12, 12), (24, 3, 3, 3, 3), (12, 3, 3, 6, 6, 6), (12, 24),
+                    (30, 3, 3), (72,), (36, 12, 12, 12), (36, 24, 12), (12, 3, 3, 3, 3, 6, 6)],
     },
 }  # fmt: skip
 STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)

@@ -123,11 +123,9 @@ def _draw(rng: np.random.Generator, setting: Setting) -> Style:
 
 
 def _steps(setting: Setting) -> list[int]:
-    """The level's subdivisions of the felt beat, and the beat: quarter notes in compound time would sound like 3/4."""
+    """The level's subdivisions of the felt beat; quarter notes in compound time would sound like 3/4."""
     steps = STEPS[setting.complexity]
-    if setting.beat == QUARTER:
-        return list(steps)
-    return [step for step in steps if step in (3, 6, 12)] + [setting.beat]
+    return [step for step in steps if setting.beat == QUARTER or step in (3, 6, 12)]
 
 
 def _playable(style: Style, setting: Setting) -> bool:
