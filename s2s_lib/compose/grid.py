@@ -69,7 +69,8 @@ class Setting:
 
     def fast_step(self, per_second: float) -> int:
         """The subdivision (32nds, sixteenth triplets, sixteenths, eighths) that comes nearest to a rate of notes."""
-        return min((3, 4, 6, 12), key=lambda step: abs(1 / self.seconds(step) - per_second))
+        steps = (3, 4, 6, 12) if self.beat == QUARTER else (3, 6, 12)
+        return min(steps, key=lambda step: abs(1 / self.seconds(step) - per_second))
 
     def group(self, step: int) -> int:
         """Notes after which a figure with one note every `step` ticks begins anew, by how the felt beat is divided."""

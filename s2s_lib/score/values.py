@@ -19,6 +19,7 @@ ANSWERED = 1.0  # where the other hand takes over a run of equal values
 AS_BEFORE = 0.95  # less, if the note before had that value too
 SYNCOPATED = 1.0  # a note from within a beat into the next
 INTO_REST, HELD_OVER = 1.0, 1.15  # a key held into the rest, from this share of the value on, per share more
+HELD_END = 0.8  # beats from which on the end of a voice is held
 PEDALLED = 1.0  # a rest under the pedal
 TIED, DOTTED = 1.0, 0.25  # values that take two notes or a dot
 ASTRAY = 1.0  # a value longer than a beat that ends off the half beats
@@ -59,7 +60,7 @@ def find_values(
         if before and sounding.place + before in elsewhere and sounding.place + before < sounding.until:
             options.append(before)
         options = [value for value in options if value == options[0] or may_end(sounding.place + value)]
-        if ends := sounding.last and sounding.held >= beat:  # a held end lasts as long as it is held
+        if ends := sounding.last and sounding.held >= HELD_END * beat:  # it lasts as long as it is held
             touch = 1.0
         costs = [
             _cost(value, sounding, touch, beat, bar)
