@@ -9,16 +9,16 @@ from math import log
 
 import numpy as np
 
-NEIGHBOURS = 6  # on each side, by which a hand's touch is judged
-TOUCH_RANGE = (0.25, 1.1)  # of the share of their values for which keys are down
+NEIGHBOURS = 9  # on each side, by which a hand's touch is judged
+TOUCH_RANGE = (0.25, 1.4)  # of the share of their values for which keys are down
 RELEASE_SPREAD = 0.72  # standard deviation of the logarithm of that share
-LEAST_FITTING = 5.0  # cost of a value that has nothing to do with the time the key is down
+LEAST_FITTING = 3.0  # cost of a value that has nothing to do with the time the key is down
 REST = 1.5  # the cost of a rest, against a note that lasts until the next
-REST_ON_BEAT, REST_OFF_BEAT, REST_ELSEWHERE = 0.0, 2.0, 4.0  # more, by where it begins
+REST_ON_BEAT, REST_OFF_BEAT, REST_ELSEWHERE = 0.0, 2.5, 4.0  # more, by where it begins
 ANSWERED = 1.0  # where the other hand takes over a run of equal values
 AS_BEFORE = 0.95  # less, if the note before had that value too
 SYNCOPATED = 1.0  # a note from within a beat into the next
-INTO_REST, HELD_OVER = 1.0, 1.15  # a key held into the rest, from this share of the value on, per share more
+INTO_REST, HELD_OVER = 0.5, 1.15  # a key held into the rest, from this share of the value on, per share more
 HELD_END = 0.8  # beats from which on the end of a voice is held
 PEDALLED = 1.0  # a rest under the pedal
 TIED, DOTTED = 1.0, 0.25  # values that take two notes or a dot
