@@ -94,6 +94,12 @@ def test_the_network_knows_figures_that_no_pair_of_notes_tells(monkeypatch: pyte
     assert share() < 0.9
 
 
+@pytest.mark.parametrize(("lowest", "hand"), [(72, "R"), (42, "L")])
+def test_a_tune_alone_stays_in_one_hand(lowest: int, hand: str) -> None:
+    tune = [lowest + step for step in (0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2)]
+    assert set(split_hands(played(*((i / 4, pitch) for i, pitch in enumerate(tune * 5))))) == {hand}
+
+
 def test_a_note_alone_and_a_chord_alone_have_hands() -> None:
     assert split_hands(played((0.0, 84))) == ["R"]
     assert split_hands(played((0.0, 31))) == ["L"]

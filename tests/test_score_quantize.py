@@ -148,7 +148,7 @@ def test_rolled_chord_is_one_chord():
 @pytest.mark.parametrize(("last", "held"), [(2, 2.0), (1, 0.9)])
 def test_a_held_end_lasts_as_long_as_it_is_held(last, held):
     values = (1, 1, 1, 1, last)
-    notes = [(float(i), 0.6 if i < 4 else held, 60 + i % 3) for i in range(5)]
+    notes = [(float(i), 0.3 if i < 4 else held, 60 + i % 3) for i in range(5)]
     assert [note.duration_beats for note in right_hand(played(notes))] == pytest.approx(list(values))
 
 

@@ -26,10 +26,10 @@ MEMORIES_S = (0.1, 0.3, 1.0, 4.0)  # time constants with which those count less 
 HELD_S = 0.03  # a key down for at least this long beyond another's onset is held while that one is struck
 FREE_CROSSING = 4  # notes of a chord up to which any sharing is tried; in larger ones no hand reaches into the other
 SIXTH_KEY = 3.0  # taken off a score for each key beyond five under one hand; composed pieces have none to learn from
-# two hands share: of the last notes, the share from which on one hand plays too much, and what is taken off for each
-# further note of a hand that played them all
-IDLE_NOTES, IDLE_SHARE, IDLE = 16, 0.75, 0.3
-NETWORK = 0.5  # of the network's log-odds that are added to the sum
+# two hands share: of the last notes (of this many, or so many at least), the share from which on one hand plays too
+# much, and what is taken off for each further note of a hand that played them all
+IDLE_NOTES, LEAST_NOTES, IDLE_SHARE, IDLE = 16, 8, 0.75, 0.4
+NETWORK = 0.35  # of the network's log-odds that are added to the sum
 BEAM = 24  # sharings kept from one chord to the next
 CHUNK = 2000  # chords whose pairs are weighed at once, to bound the memory that a long performance takes
 
@@ -69,8 +69,8 @@ def split_hands(performance: Performance) -> list[str]:
         ways = sharings(pitches[start:end])
         alone = ways @ odds[start:end] + _chord_scores(pitches[start:end], ways)
         totals = scores[:, None] + _given_past(bits, links, ways) + alone
-        if start >= IDLE_NOTES:
-            totals -= IDLE * _alone(bits, ways)
+        if start >= LEAST_NOTES:
+            totals -= IDLE * _alone(bits[:, -min(start, IDLE_NOTES) :], ways)
         bits, scores, step = _best(totals, bits, ways)
         steps.append(step)
     right, at = [], 0
@@ -171,8 +171,8 @@ def _given_past(bits: np.ndarray, links: Links, ways: np.ndarray) -> np.ndarray:
 
 
 def _alone(bits: np.ndarray, ways: np.ndarray) -> np.ndarray:
-    """Notes (sharings, ways) of a chord for a hand that has played too much, 0-1 each."""
-    share = bits[:, -IDLE_NOTES:].mean(1, keepdims=True)
+    """Notes (sharings, ways) of a chord for a hand that has played too much of the last ones, 0-1 each."""
+    share = bits.mean(1, keepdims=True)
     right, left = (np.maximum(part - IDLE_SHARE, 0) / (1 - IDLE_SHARE) for part in (share, 1 - share))
     return right * ways.sum(1) + left * (1 - ways).sum(1)
 
