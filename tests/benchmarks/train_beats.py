@@ -2,7 +2,8 @@
 
     python tests/benchmarks/train_beats.py [--network 1] [--steps 9000] [--start s2s_lib/score/beats.npz]
 
-The shipped file holds two networks, made by earlier drafts of this script, so they are not reproduced to the bit:
+The shipped file holds two networks, made by earlier drafts of this script and a composer that still wrote quarter notes
+in 6/8, so they are not reproduced to the bit:
 
 - network 0, 32 channels and 7 blocks: six runs of 950 to 3,000 steps, each from the weights of the one before, the
   first with all metres equally often (`--even 1`), without `respeed`

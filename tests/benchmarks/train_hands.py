@@ -4,7 +4,8 @@
 
 It learns from composed pieces, some of them upside down, some with their hands moved nearer to each other, and from
 figures that the hands share, which the composer does not write: broken chords that begin in the left hand and go on in
-the right, runs over the keyboard from hand to hand, hands in turn.
+the right, runs over the keyboard from hand to hand, hands in turn. The shipped network took 9 minutes on two cores with
+matrix units; its composer still wrote quarter notes in 6/8.
 """
 
 from __future__ import annotations
