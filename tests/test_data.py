@@ -90,7 +90,7 @@ def test_score_rows_are_in_the_order_of_the_midi(tmp_path: Path) -> None:
     """Rounding to ticks reorders chords; rows follow, and each keeps the notation of its note."""
     reordered = 0
     for complexity in ("medium", "complex"):
-        plain = {"complexity": complexity, "samples": 24, "synthesize_audio": False, "variation": {"enabled": False}}
+        plain = {"complexity": complexity, "samples": 60, "synthesize_audio": False, "variation": {"enabled": False}}
         config = small_config(tmp_path / complexity, dataset=plain)
         for split, manifest in generate(config).items():
             for sample in manifest.samples:
@@ -101,7 +101,7 @@ def test_score_rows_are_in_the_order_of_the_midi(tmp_path: Path) -> None:
                 composed = [[n.pitch, s.hand, s.voice, s.onset_beat, s.duration_beats] for n, s in pairs]
                 assert sorted(row[1:] for row in rows) == sorted(composed)
                 reordered += [row[1] for row in rows] != [n.pitch for n, _ in pairs]
-    assert reordered  # or nothing was tested
+    assert reordered >= 3
 
 
 def test_an_interrupted_generation_goes_on(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,10 +145,10 @@ def test_rolled_chord_is_one_chord():
     assert {(note.onset_beat, note.duration_beats) for note in written[:4]} == {(0.0, 4.0)}
 
 
-@pytest.mark.parametrize(("last", "held"), [(2, 2.0), (1, 0.9)])
-def test_a_held_end_lasts_as_long_as_it_is_held(last, held):
+@pytest.mark.parametrize(("touch", "last", "held"), [(0.6, 2, 2.0), (0.3, 1, 0.9)])
+def test_a_held_end_lasts_as_long_as_it_is_held(touch, last, held):
     values = (1, 1, 1, 1, last)
-    notes = [(float(i), 0.3 if i < 4 else held, 60 + i % 3) for i in range(5)]
+    notes = [(float(i), touch if i < 4 else held, 60 + i % 3) for i in range(5)]
     assert [note.duration_beats for note in right_hand(played(notes))] == pytest.approx(list(values))
 
 

@@ -69,8 +69,12 @@ class Setting:
 
     def fast_step(self, per_second: float) -> int:
         """The subdivision (32nds, sixteenth triplets, sixteenths, eighths) that comes nearest to a rate of notes."""
-        steps = (3, 4, 6, 12) if self.beat == QUARTER else (3, 6, 12)
+        steps = [step for step in (3, 4, 6, 12) if self.divides(step)]
         return min(steps, key=lambda step: abs(1 / self.seconds(step) - per_second))
+
+    def divides(self, step: int) -> bool:
+        """Whether figures may run in notes of `step` ticks: in compound time not in triplets or in quarter notes."""
+        return self.beat == QUARTER or step in (3, 6, 12)
 
     def group(self, step: int) -> int:
         """Notes after which a figure with one note every `step` ticks begins anew, by how the felt beat is divided."""

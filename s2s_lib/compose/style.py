@@ -124,8 +124,7 @@ def _draw(rng: np.random.Generator, setting: Setting) -> Style:
 
 def _steps(setting: Setting) -> list[int]:
     """The level's subdivisions of the felt beat; quarter notes in compound time would sound like 3/4."""
-    steps = STEPS[setting.complexity]
-    return [step for step in steps if setting.beat == QUARTER or step in (3, 6, 12)]
+    return [step for step in STEPS[setting.complexity] if setting.divides(step)]
 
 
 def _playable(style: Style, setting: Setting) -> bool:

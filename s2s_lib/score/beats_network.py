@@ -39,7 +39,7 @@ def _at_speed(onsets: Onsets, speed: float) -> np.ndarray:
     """(n, OUTPUTS) judgement of music played so much faster, with lengths as they are in the music itself."""
     times = {name: getattr(onsets, name) / speed for name in ("times_s", "onset_s", "length_s")}
     inputs = features(replace(onsets, **times))
-    return np.mean([_back(_run(inputs, weights), speed) for weights in read_networks(WEIGHTS)], axis=0)
+    return np.mean([_back(_run(inputs, weights), speed) for weights in read_networks(WEIGHTS).values()], axis=0)
 
 
 def _back(outputs: np.ndarray, speed: float) -> np.ndarray:

@@ -16,14 +16,14 @@ Weights = dict[str, np.ndarray]  # by layer
 
 
 @cache
-def read_networks(path: Path) -> tuple[Weights, ...]:
-    """The networks of a file, in which the names of weights begin with the network's number."""
+def read_networks(path: Path) -> dict[str, Weights]:
+    """The networks of a file by their numbers, with which the names of weights begin."""
     networks: dict[str, Weights] = {}
     with np.load(path, allow_pickle=False) as file:
         for name in file.files:
             number, _, layer = name.partition(".")
             networks.setdefault(number, {})[layer] = file[name].astype(np.float32)
-    return tuple(networks.values())
+    return networks
 
 
 def run_gated(hidden: np.ndarray, weights: Weights) -> np.ndarray:

@@ -18,12 +18,12 @@ import numpy as np
 
 from s2s_lib.notes import PITCHES, Performance, as_arrays
 from s2s_lib.score.hand_weights import WEIGHTS
+from s2s_lib.score.hands_features import HELD_S
 from s2s_lib.score.hands_network import judge_hands
 
 CHORD_S = 0.035  # within which notes count as struck together
 MEMORY = 40  # earlier notes that a note is compared with
 MEMORIES_S = (0.1, 0.3, 1.0, 4.0)  # time constants with which those count less and less
-HELD_S = 0.03  # a key down for at least this long beyond another's onset is held while that one is struck
 FREE_CROSSING = 4  # notes of a chord up to which any sharing is tried; in larger ones no hand reaches into the other
 SIXTH_KEY = 3.0  # taken off a score for each key beyond five under one hand; composed pieces have none to learn from
 # two hands share: of the last notes (of this many, or so many at least), the share from which on one hand plays too

@@ -9,10 +9,8 @@ STEPS = np.arange(-24.0, 25, 4)  # semitones by which intervals to the neighbour
 ROOM = np.arange(0.0, 37, 6)  # semitones to a key that is held down
 SHORTEST_S, LONGEST_GAP_S, LONGEST_NOTE_S = 0.02, 4.0, 8.0
 OUTSIDE_S = 2.0  # before the first chord and after the last
-HELD_S, HELD_REACH = (
-    0.03,
-    24,
-)  # a key down beyond another's onset by so much is held; so many notes back it is looked for
+HELD_S = 0.03  # a key down for at least this long beyond another's onset is held while that one is struck,
+HELD_REACH = 24  # and looked for among so many notes before it
 AROUND = 21  # notes whose mean loudness a note is compared with
 FEATURES = len(KEYS) + 8 + 2 * len(STEPS) + 2 * len(ROOM)
 

@@ -17,14 +17,11 @@ from s2s_lib.score.hands_features import features, in_order
 WEIGHTS = Path(__file__).with_name("hands.npz")
 
 
-def judge_hands(
-    intervals: np.ndarray, pitches: np.ndarray, velocities: np.ndarray, bounds: np.ndarray
-) -> np.ndarray:  # fmt: skip
+def judge_hands(intervals: np.ndarray, pitches: np.ndarray, velocities: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Log-odds (n,) that the right hand plays each of n >= 1 notes, whose chords begin at `bounds`."""
     order = in_order(pitches, bounds)
     inputs = features(intervals[order], pitches[order], velocities[order], bounds)
+    networks = read_networks(WEIGHTS).values()
     odds = np.empty(len(order))
-    odds[order] = np.mean(
-        [run_gated(convolve(inputs, weights, "inp"), weights)[:, 0] for weights in read_networks(WEIGHTS)], axis=0
-    )
+    odds[order] = np.mean([run_gated(convolve(inputs, net, "inp"), net)[:, 0] for net in networks], axis=0)
     return odds

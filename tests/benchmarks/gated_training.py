@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, IterableDataset
 
 from s2s_lib.devices import bf16_pays
 from s2s_lib.files import atomic_path
+from s2s_lib.score.gated import read_networks
 
 Losses = Callable[[Tensor, dict[str, Tensor]], dict[str, Tensor]]  # of outputs and truth, by name
 
@@ -56,16 +58,22 @@ def parser(description: str, weights: Path) -> argparse.ArgumentParser:
 
 
 def fit(
-    network: Gated, batches: Iterable[dict[str, Tensor]], losses: Losses,
+    network: Gated, batches: IterableDataset, losses: Losses,
     weights: dict[str, float], options: argparse.Namespace,
 ) -> None:  # fmt: skip
-    """Trains by the weighted sum of the losses, on as many batches as there are steps; keeps the weights as float16."""
+    """Trains by the weighted sum of the losses, on as many batches as there are steps; keeps the weights as float16.
+
+    One thread learns while a process of its own makes the batches.
+    """
+    torch.set_num_threads(1)
     if options.start:
-        network.load_state_dict({name: torch.from_numpy(x) for name, x in read(options.start, options.network).items()})
+        before = read_networks(options.start)[str(options.network)]
+        network.load_state_dict({name: torch.from_numpy(x) for name, x in before.items()})
     optimizer = torch.optim.AdamW(network.parameters(), options.rate, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.rate, total_steps=options.steps, pct_start=0.1)
     recent, start = [], time.perf_counter()
-    for step, truth in zip(range(1, options.steps + 1), batches, strict=False):
+    loader = DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6)
+    for step, truth in zip(range(1, options.steps + 1), loader, strict=False):
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16_pays(torch.device("cpu"))):
             outputs = network(truth["features"])
         each = losses(outputs.float(), truth)
@@ -80,13 +88,6 @@ def fit(
             means = ", ".join(f"{name} {mean:.3f}" for name, mean in named)
             print(f"step {step}: {means}; {time.perf_counter() - start:.0f} s", flush=True)
             write(options.out, options.network, network)
-
-
-def read(path: Path, network: int) -> dict[str, np.ndarray]:
-    """The weights of one network of a file."""
-    with np.load(path, allow_pickle=False) as file:
-        mine = [name for name in file.files if name.startswith(f"{network}.")]
-        return {name.partition(".")[2]: file[name].astype(np.float32) for name in mine}
 
 
 def write(path: Path, number: int, network: Gated) -> None:

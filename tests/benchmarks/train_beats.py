@@ -24,7 +24,7 @@ from gated_training import Gated, fit, parser
 from plays import Play, compose_all, play_anew
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from s2s_lib.metre import bar_quarters, beat_quarters
 from s2s_lib.score.beats_features import FEATURES, PLAIN, features
@@ -156,9 +156,8 @@ def main() -> None:
     """Composes, trains, writes the weights."""
     options = parse()
     torch.manual_seed(options.seed)
-    torch.set_num_threads(1)
     plays = compose_all(options.seed, options.pieces)
-    batches = DataLoader(Batches(plays, options.even, options.seed), batch_size=None, num_workers=1, prefetch_factor=6)
+    batches = Batches(plays, options.even, options.seed)
     fit(Network(options.channels, options.blocks), batches, losses, LOSSES, options)
 
 

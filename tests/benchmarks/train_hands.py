@@ -19,7 +19,7 @@ from gated_training import Gated, fit, parser
 from plays import Play, compose_all, play_anew
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from s2s_lib.notes import HIGHEST_PITCH, LOWEST_PITCH
 from s2s_lib.score.hands import CHORD_S, chords
@@ -148,10 +148,8 @@ class Batches(IterableDataset):
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         rng = np.random.default_rng((self.seed, 1))
         while True:
-            inputs, right = (
-                np.zeros((BATCH, WINDOW, FEATURES), np.float32),
-                np.full((BATCH, WINDOW), np.nan, np.float32),
-            )
+            inputs = np.zeros((BATCH, WINDOW, FEATURES), np.float32)
+            right = np.full((BATCH, WINDOW), np.nan, np.float32)
             for row in range(BATCH):
                 seen, hands = window(rng, self.play(rng))
                 inputs[row, : len(seen)], right[row, : len(hands)] = seen, hands
@@ -191,9 +189,8 @@ def main() -> None:
     options.set_defaults(steps=3000, pieces=6000, blocks=7)
     options = options.parse_args()
     torch.manual_seed(options.seed)
-    torch.set_num_threads(1)
     plays = compose_all(options.seed, options.pieces)
-    batches = DataLoader(Batches(plays, options.seed), batch_size=None, num_workers=1, prefetch_factor=6)
+    batches = Batches(plays, options.seed)
     fit(Network(options.channels, options.blocks), batches, losses, {"hand": 1.0}, options)
 
 
