@@ -68,12 +68,12 @@ def test_manifests_say_what_is_there(config: Config) -> None:
 def test_audio_is_on_time_with_its_notes(config: Config) -> None:
     """The first sound of each piece comes with its first onset; low strings take some milliseconds to speak.
 
-    A note is moved to a border of FluidSynth's blocks, by 2 ms at most, and loud ones speak a little sooner.
+    The renderer promises 4 ms: a note is moved to a border of FluidSynth's blocks, and loud ones speak a little sooner.
     """
     for manifest in load_manifests(config.output.data).values():
         for sample in manifest.samples:
             heard = int(np.argmax(np.abs(sample.waveform()) > 2e-4)) / 16000
-            assert -0.004 <= heard - sample.performance().notes[0].onset_s < 0.012
+            assert -0.004 < heard - sample.performance().notes[0].onset_s < 0.012
 
 
 def test_the_score_is_kept_with_each_sample(config: Config) -> None:
